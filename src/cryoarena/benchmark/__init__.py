@@ -1,0 +1,1 @@
+"""Run cells, score results, chain them into suites."""

@@ -1,0 +1,1 @@
+"""Benchmark datasets, one file each."""

@@ -1,0 +1,1 @@
+"""Floor and ceiling of every metric on a dataset."""

@@ -1,0 +1,1 @@
+"""Particle stacks on disk: .mrcs shards with .star, .cs and cryoDRGN .pkl tables."""

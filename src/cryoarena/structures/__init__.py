@@ -1,0 +1,1 @@
+"""Atoms: read them, move them, turn them into density."""
