@@ -1,0 +1,68 @@
+"""The curves behind the scores, each with the floor's and the ceiling's."""
+
+from typing import Any
+
+from cryoarena.files import read_json
+from cryoarena.report.collect import Group
+from cryoarena.report.packing import finite_list
+from cryoarena.report.scores import label, read_limit
+
+_FIRST = (
+    "per-image-fsc/standard/moving_mask",
+    "per-image-fsc/standard/mask",
+    "per-image-fsc/standard/no_mask",
+)
+
+
+def curves_payload(group: Group, notes: list[str]) -> list[dict[str, Any]]:
+    """Return one entry per curve key: its label, axes and series, those of the moving region first."""
+    sources: list[tuple[str, int | None, str, dict[str, Any]]] = []
+    if group.dataset is not None:
+        for name in ("floor", "ceiling"):
+            limit = read_limit(group.dataset.path, name)
+            title = str(limit.get("description") or name).rstrip(".")
+            sources.append(
+                (f"{name}: {title}" if title != name else name, None, name, limit.get("curves") or {})
+            )
+    for result in group.results:
+        path = result.path / "comparison" / "curves.json"
+        if result.status != "ok":
+            continue
+        if not path.is_file():
+            notes.append(
+                f"{result.label} has no curves (comparison/curves.json); `cryoarena score` writes them."
+            )
+            continue
+        sources.append((result.label, result.colour, "method", read_json(path)))
+    found: dict[str, dict[str, Any]] = {}
+    for name, colour, kind, curves in sources:
+        for key, curve in curves.items():
+            entry = found.setdefault(key, _entry(key, curve))
+            entry["series"].append(
+                {
+                    "label": name,
+                    "colour": colour,
+                    "kind": kind,
+                    "x": finite_list(curve["x"]),
+                    "mean": finite_list(curve["mean"]),
+                    "spread": finite_list(curve.get("spread") or []),
+                }
+            )
+    with_methods = [entry for entry in found.values() if any(s["kind"] == "method" for s in entry["series"])]
+    return sorted(with_methods, key=lambda entry: (_rank(entry["key"]), entry["label"]))
+
+
+def _entry(key: str, curve: dict[str, Any]) -> dict[str, Any]:
+    metric, _, rest = key.partition("/")
+    return {
+        "key": key,
+        "label": label(metric, rest),
+        "x_label": str(curve.get("x_label") or ""),
+        "y_label": str(curve.get("y_label") or ""),
+        "is_fsc": "fsc" in key.lower(),
+        "series": [],
+    }
+
+
+def _rank(key: str) -> int:
+    return next((rank for rank, first in enumerate(_FIRST) if key.startswith(first)), len(_FIRST))

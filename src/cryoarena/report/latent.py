@@ -1,0 +1,128 @@
+"""The latents of every result, matched to the true CVs by particle id."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.report.collect import Group, ResultFolder
+from cryoarena.report.packing import pack
+from cryoarena.report.truth import Truth, spaced_unit
+
+_MAX_POINTS = 100_000
+_MAX_AXES = 6
+_MISSING = np.iinfo(np.int16).min
+
+
+def latent_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, Any] | None:
+    """Return what the scatter plots need, or None when no result has an embedding."""
+    embeddings = []
+    for result in group.results:
+        loaded = _read_embedding(result, notes)
+        if loaded is not None:
+            embeddings.append((result, *loaded))
+    if not embeddings:
+        return None
+    if truth.particles is not None:
+        ids = truth.particles["particle_id"].to_numpy(np.int64)
+    else:
+        ids = np.unique(np.concatenate([own for _, own, _ in embeddings]))
+    # A fixed shuffle: points drawn last must not all belong to one conformation.
+    rows = np.random.default_rng(0).permutation(len(ids))[:_MAX_POINTS]
+    if len(ids) > _MAX_POINTS:
+        notes.append(f"The latents show {_MAX_POINTS:,} of {len(ids):,} particles, drawn at random.")
+    ids = ids[rows]
+    cvs = []
+    if truth.particles is not None:
+        for cv in truth.cvs:
+            column = f"cv_{cv['name']}"
+            if column in truth.particles:
+                values = truth.particles[column].to_numpy(np.float32)[rows]
+                cvs.append(_cv(cv, values))
+    plots = [_plot(result, own, latent, ids) for result, own, latent in embeddings]
+    return {"n": len(ids), "ids": pack(ids.astype(np.int64)), "cvs": cvs, "plots": plots}
+
+
+def _cv(cv: dict[str, Any], values: NDArray[np.float32]) -> dict[str, Any]:
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    period = cv.get("period")
+    if period:
+        low, high = 0.0, float(period)
+        values = np.mod(values, np.float32(period))
+    return {
+        "name": str(cv["name"]),
+        "unit": spaced_unit(cv),
+        "period": float(period) if period else None,
+        "low": low,
+        "high": high,
+        "values": pack(values.astype(np.float32)),
+    }
+
+
+def _read_embedding(
+    result: ResultFolder, notes: list[str]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    if result.status != "ok":
+        return None
+    try:
+        latent = np.load(result.path / "embedding.npy", allow_pickle=False)
+        ids = np.load(result.path / "particle_id.npy", allow_pickle=False).astype(np.int64)
+    except (OSError, ValueError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        notes.append(f"The embedding of {result.label} {reason}.")
+        return None
+    if latent.ndim != 2 or len(latent) != len(ids) or latent.shape[1] == 0:
+        notes.append(
+            f"The embedding of {result.label} has shape {latent.shape}: it does not fit {len(ids)} ids."
+        )
+        return None
+    return ids, latent.astype(np.float64)
+
+
+def _plot(
+    result: ResultFolder, own: NDArray[np.int64], latent: NDArray[np.float64], ids: NDArray[np.int64]
+) -> dict[str, Any]:
+    values, names = _axes(latent)
+    order = np.argsort(own)
+    position = np.clip(np.searchsorted(own[order], ids), 0, len(own) - 1)
+    rows = order[position]
+    there = own[rows] == ids
+    axes = []
+    for column, name in enumerate(names):
+        shown = np.where(there, values[rows, column], np.nan)
+        finite = shown[np.isfinite(shown)]
+        low, high = np.percentile(finite, [0.2, 99.8]) if finite.size else (0.0, 1.0)
+        span = float(high - low)
+        quantised = np.full(len(ids), _MISSING, np.int16)
+        good = np.isfinite(shown)
+        # ±20,000 is the 99.6 % range; the few points beyond it have room up to 1.6 times as far, then stop.
+        if span > 0:
+            scaled = (shown[good] - (low + high) / 2) * (40_000 / span)
+            quantised[good] = np.clip(np.rint(scaled), -32_000, 32_000).astype(np.int16)
+        else:
+            quantised[good] = 0
+        axes.append({"name": name, "low": float(low), "high": float(high), "values": pack(quantised)})
+    constant = bool((np.ptp(values, axis=0) == 0).all())
+    return {
+        "label": result.label,
+        "colour": result.colour,
+        "d": latent.shape[1],
+        "axes": axes,
+        "constant": constant,
+    }
+
+
+def _axes(latent: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]:
+    """Return the latent itself for d ≤ 2, else its leading principal components; with axis names."""
+    d = latent.shape[1]
+    if d <= 2:
+        return latent, [f"latent {column + 1}" for column in range(d)]
+    good = np.isfinite(latent).all(axis=1)
+    centred = latent - latent[good].mean(axis=0)
+    variance, directions = np.linalg.eigh(np.cov(centred[good].T))
+    variance, directions = variance[::-1], directions[:, ::-1]
+    total = variance.sum() or 1.0
+    kept = min(d, _MAX_AXES)
+    names = [f"PC {i + 1} ({100 * variance[i] / total:.0f} %)" for i in range(kept)]
+    return centred @ directions[:, :kept], names

@@ -1,0 +1,41 @@
+"""Write options, recipes and resources as text."""
+
+from typing import Any
+
+
+def flat_rows(data: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested dictionaries as (dotted name, value) rows; other input gives no rows."""
+    rows: list[tuple[str, str]] = []
+    if not isinstance(data, dict):
+        return rows
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        rows += flat_rows(value, f"{name}.") if isinstance(value, dict) and value else [(name, _value(value))]
+    return rows
+
+
+def seconds_text(seconds: Any) -> str:
+    """Write a duration as a reader would say it."""
+    if not isinstance(seconds, int | float):
+        return "not recorded"
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def memory_text(number_of_bytes: Any) -> str:
+    """Write a size in bytes with a decimal unit."""
+    if not isinstance(number_of_bytes, int | float):
+        return "not recorded"
+    return f"{number_of_bytes / 1e9:.2f} GB" if number_of_bytes >= 1e9 else f"{number_of_bytes / 1e6:.0f} MB"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = ", ".join(_value(item) for item in value) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 160 else f"{text[:157]}…"

@@ -1,0 +1,195 @@
+"use strict";
+// Scatter plots of the latents on canvases.
+(() => {
+  const MISSING = -32768;
+  const MARGIN = { left: 46, right: 10, top: 8, bottom: 34 };
+
+  function latentSection(section, payload) {
+    const cvSelect = section.querySelector("select.cv");
+    const plots = [];
+    let cvValues = [];
+    let ids;
+
+    async function start() {
+      ids = await CryoArena.unpack(payload.ids, BigInt64Array);
+      cvValues = await Promise.all(payload.cvs.map((cv) => CryoArena.unpack(cv.values, Float32Array)));
+      for (const figure of section.querySelectorAll(".scatter")) {
+        plots.push(await makePlot(figure, payload.plots[figure.dataset.plot]));
+      }
+      recolour();
+      if (cvSelect) cvSelect.addEventListener("change", recolour);
+      new ResizeObserver(() => plots.forEach(draw)).observe(section);
+      CryoArena.onTheme(() => plots.forEach(draw));
+      CryoArena.state.latent = { plots: plots.length, points: payload.n };
+    }
+
+    const chosen = () => (payload.cvs.length ? Number(cvSelect.value) : null);
+    const map = (cv) => CryoArena.data.maps[cv.period ? "cyclic" : "sequential"];
+
+    function recolour() {
+      const at = chosen();
+      if (at !== null) {
+        const cv = payload.cvs[at];
+        const bar = section.querySelector(".colour-bar");
+        const colours = map(cv);
+        const stops = Array.from({ length: 33 }, (_, i) => colours[Math.min(255, i * 8)]);
+        bar.querySelector("i").style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+        bar.querySelector(".low").textContent = `${cv.name} ${CryoArena.short(cv.low)}${cv.unit}`;
+        bar.querySelector(".high").textContent = `${CryoArena.short(cv.high)}${cv.unit}`;
+      }
+      plots.forEach(draw);
+    }
+
+    function bucket(cv, value) {
+      if (!Number.isFinite(value) || cv.high <= cv.low) return 0;
+      const place = (value - cv.low) / (cv.high - cv.low);
+      return Math.max(0, Math.min(255, Math.floor(place * (cv.period ? 256 : 255.999))));
+    }
+
+    async function makePlot(figure, data) {
+      const axes = [];
+      for (const axis of data.axes) {
+        const q = await CryoArena.unpack(axis.values, Int16Array);
+        axes.push({ name: axis.name, q, low: axis.low, high: axis.high });
+      }
+      payload.cvs.forEach((cv, i) => {
+        const span = cv.high - cv.low || 1;
+        const q = Int16Array.from(cvValues[i], (v) =>
+          Number.isFinite(v) ? Math.round(((v - cv.low) / span - 0.5) * 40000) : MISSING);
+        axes.push({ name: `true ${cv.name}`, q, low: cv.low, high: cv.high, cv: true });
+      });
+      const plot = { figure, data, axes, canvas: figure.querySelector("canvas"), tip: figure.querySelector(".tip") };
+      plot.x = 0;
+      plot.y = axes.length > 1 ? 1 : 0;
+      for (const which of ["x", "y"]) {
+        const select = figure.querySelector(`.${which}-axis`);
+        axes.forEach((axis, i) => select.add(new Option(axis.name, i)));
+        select.value = plot[which];
+        select.addEventListener("change", () => {
+          plot[which] = Number(select.value);
+          draw(plot);
+        });
+      }
+      figure.querySelector(".axes-choice").hidden = axes.length < 2;
+      plot.canvas.addEventListener("pointermove", (event) => hover(plot, event));
+      plot.canvas.addEventListener("pointerleave", () => (plot.tip.hidden = true));
+      return plot;
+    }
+
+    /** Pixel transforms; latent axes share one scale unless their ranges differ more than fourfold. */
+    function layout(plot) {
+      const box = plot.canvas.parentElement;
+      const width = box.clientWidth;
+      const height = box.clientHeight;
+      const inner = { w: width - MARGIN.left - MARGIN.right, h: height - MARGIN.top - MARGIN.bottom };
+      const [ax, ay] = [plot.axes[plot.x], plot.axes[plot.y]];
+      const pad = 1.12;
+      let sx = ((ax.high - ax.low) * pad || 1) / inner.w;
+      let sy = ((ay.high - ay.low) * pad || 1) / inner.h;
+      const ratio = (ax.high - ax.low) / (ay.high - ay.low);
+      if (!ax.cv && !ay.cv && ratio > 0.25 && ratio < 4) sx = sy = Math.max(sx, sy);
+      const cx = MARGIN.left + inner.w / 2;
+      const cy = MARGIN.top + inner.h / 2;
+      const toX = (axis, q) => cx + (q / 40000) * ((axis.high - axis.low) / sx);
+      const toY = (axis, q) => cy - (q / 40000) * ((axis.high - axis.low) / sy);
+      return { width, height, inner, ax, ay, sx, sy, cx, cy, toX, toY };
+    }
+
+    function draw(plot) {
+      const l = layout(plot);
+      const { canvas } = plot;
+      if (l.inner.w < 20) return;
+      const ratio = devicePixelRatio || 1;
+      canvas.width = l.width * ratio;
+      canvas.height = l.height * ratio;
+      const g = canvas.getContext("2d");
+      g.scale(ratio, ratio);
+      drawAxes(g, l);
+      g.save();
+      g.beginPath();
+      g.rect(MARGIN.left, MARGIN.top, l.inner.w, l.inner.h);
+      g.clip();
+      const n = payload.n;
+      const at = chosen();
+      const size = n > 20000 ? 1.6 : n > 3000 ? 2.4 : n > 600 ? 3.4 : 5;
+      g.globalAlpha = n > 20000 ? 0.7 : 0.85;
+      const cv = at === null ? null : payload.cvs[at];
+      const colours = cv ? map(cv) : [CryoArena.methodColour(plot.data.colour)];
+      // In order of the shuffled particles, so that no conformation hides the others.
+      for (let i = 0; i < n; i++) {
+        const [qx, qy] = [l.ax.q[i], l.ay.q[i]];
+        if (qx === MISSING || qy === MISSING) continue;
+        g.fillStyle = cv ? colours[bucket(cv, cvValues[at][i])] : colours[0];
+        const [x, y] = [l.toX(l.ax, qx), l.toY(l.ay, qy)];
+        if (size < 3) g.fillRect(x - size / 2, y - size / 2, size, size);
+        else {
+          g.beginPath();
+          g.arc(x, y, size / 2, 0, 7);
+          g.fill();
+        }
+      }
+      g.restore();
+    }
+
+    function drawAxes(g, l) {
+      g.font = `11px ${CryoArena.css("--font")}`;
+      g.strokeStyle = CryoArena.css("--line");
+      g.fillStyle = CryoArena.css("--muted");
+      g.lineWidth = 1;
+      const middle = (axis) => (axis.low + axis.high) / 2;
+      const [hx, hy] = [(l.inner.w / 2) * l.sx, (l.inner.h / 2) * l.sy];
+      g.textAlign = "center";
+      for (const v of CryoArena.ticks(middle(l.ax) - hx, middle(l.ax) + hx, Math.min(6, l.inner.w / 70))) {
+        const x = l.cx + (v - middle(l.ax)) / l.sx;
+        line(g, x, MARGIN.top, x, MARGIN.top + l.inner.h);
+        g.fillText(CryoArena.short(v), x, MARGIN.top + l.inner.h + 14);
+      }
+      g.textAlign = "right";
+      for (const v of CryoArena.ticks(middle(l.ay) - hy, middle(l.ay) + hy, 6)) {
+        const y = l.cy - (v - middle(l.ay)) / l.sy;
+        line(g, MARGIN.left, y, MARGIN.left + l.inner.w, y);
+        g.fillText(CryoArena.short(v), MARGIN.left - 5, y + 4);
+      }
+      g.fillStyle = CryoArena.css("--ink");
+      g.textAlign = "center";
+      g.fillText(l.ax.name, l.cx, l.height - 4);
+      g.save();
+      g.translate(10, l.cy);
+      g.rotate(-Math.PI / 2);
+      g.fillText(l.ay.name, 0, 0);
+      g.restore();
+    }
+
+    function line(g, x1, y1, x2, y2) {
+      g.beginPath();
+      g.moveTo(Math.round(x1) + 0.5, Math.round(y1) + 0.5);
+      g.lineTo(Math.round(x2) + 0.5, Math.round(y2) + 0.5);
+      g.stroke();
+    }
+
+    function hover(plot, event) {
+      const l = layout(plot);
+      const box = plot.canvas.getBoundingClientRect();
+      const [mx, my] = [event.clientX - box.left, event.clientY - box.top];
+      let best = -1;
+      let nearest = 144;
+      for (let i = 0; i < payload.n; i++) {
+        if (l.ax.q[i] === MISSING || l.ay.q[i] === MISSING) continue;
+        const distance = (l.toX(l.ax, l.ax.q[i]) - mx) ** 2 + (l.toY(l.ay, l.ay.q[i]) - my) ** 2;
+        if (distance < nearest) [nearest, best] = [distance, i];
+      }
+      plot.tip.hidden = best < 0;
+      if (best < 0) return;
+      const parts = payload.cvs.map((cv, i) => `${cv.name} = ${CryoArena.short(cvValues[i][best])}${cv.unit}`);
+      plot.tip.textContent = [`particle ${ids[best]}`, ...parts].join(" · ");
+      plot.tip.style.left = `${Math.min(mx + 12, l.width - plot.tip.offsetWidth - 4)}px`;
+      plot.tip.style.top = `${Math.max(0, my - 30)}px`;
+    }
+
+    CryoArena.whenNear(section, start);
+  }
+
+  for (const section of document.querySelectorAll("section.latent")) {
+    latentSection(section, CryoArena.data.parts[section.closest("article").dataset.part].latent);
+  }
+})();

@@ -1,0 +1,184 @@
+"""Truth and reconstructions as small maps for the 3-D viewers, and their projections as pictures."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.errors import UserError
+from cryoarena.report.collect import Group, ResultFolder
+from cryoarena.report.maps import enclosing_level, shrink, truth_level
+from cryoarena.report.packing import grey, pack, png
+from cryoarena.report.truth import Truth
+from cryoarena.volumes.mrc import read_volume
+
+LEVEL = 80  # the byte that stands for the default surface level; 255 is 3.2 times that
+_FLOOR = 16  # weaker density is made constant: it compresses to nothing and no surface is drawn there
+_MAX_CONFORMATIONS = 24
+_MAX_SIDE_PX = 64
+_VOXEL_BUDGET = 14_000_000  # of all maps together; about 8 MB of page
+
+
+@dataclass
+class _Store:
+    """Packed maps and pictures, each kept once (a consensus map is the same for every conformation)."""
+
+    maps: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+    seen: dict[bytes, int] = field(default_factory=dict)
+
+    def add(self, voxels: NDArray[np.uint8], picture: NDArray[np.uint8]) -> int:
+        key = voxels.tobytes() + picture.tobytes()
+        if key not in self.seen:
+            self.seen[key] = len(self.maps)
+            self.maps.append(pack(voxels))
+            self.pictures.append(png(picture))
+        return self.seen[key]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The part of the box that is shown and how far it is reduced."""
+
+    crop: tuple[slice, slice, slice]
+    side_px: int
+
+
+def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, Any] | None:
+    """Return what the 3-D viewers need, or None when there is no map at all."""
+    truth_files = _truth_files(group, truth, notes)
+    compared = {result.label: _compared(result) for result in group.results if result.status == "ok"}
+    for name, files in compared.items():
+        if not files:
+            notes.append(
+                f"{name} has no maps to show; `cryoarena score` writes comparison/conformation_XXXX.mrc."
+            )
+    shown = sorted({number for files in compared.values() for number in files} or truth_files)
+    if not shown:
+        return None
+    if len(shown) > _MAX_CONFORMATIONS:
+        shown = [shown[i] for i in np.linspace(0, len(shown) - 1, _MAX_CONFORMATIONS).astype(int)]
+    results = [result for result in group.results if compared.get(result.label)]
+    frame = _frame([truth_files[c] for c in shown if c in truth_files], len(shown) * (1 + len(results)))
+    store = _Store()
+    conformations = []
+    geometry: dict[str, Any] = {}
+    for conformation in shown:
+        enclosed = 0
+        maps: list[int | None] = []
+        for file in (truth_files.get(conformation), *(compared[r.label].get(conformation) for r in results)):
+            try:
+                added, enclosed, shape = (
+                    _add(store, file, frame, enclosed) if file else (None, enclosed, None)
+                )
+            except (UserError, OSError, ValueError) as error:
+                notes.append(f"A map is left out: {error}.")
+                added, shape = None, None
+            geometry = shape or geometry
+            maps.append(added)
+        conformations.append(
+            {"title": f"Conformation {conformation}", "caption": _cv_text(truth, conformation), "maps": maps}
+        )
+    if not geometry:
+        return None
+    columns: list[dict[str, Any]] = [{"label": "truth", "colour": None}]
+    columns += [{"label": result.label, "colour": result.colour} for result in results]
+    return {
+        **geometry,
+        "level": LEVEL,
+        "columns": columns,
+        "conformations": conformations,
+        "maps": store.maps,
+        "pictures": store.pictures,
+        "moving": _moving(group, frame, geometry, notes),
+    }
+
+
+def _truth_files(group: Group, truth: Truth, notes: list[str]) -> dict[int, Path]:
+    if group.dataset is None or truth.conformations is None:
+        return {}
+    folder = group.dataset.path / "truth" / "volumes"
+    files = {
+        int(row["conformation"]): folder / str(row["volume"])
+        for row in truth.conformations.to_dict("records")
+        if row.get("volume")
+    }
+    present = {conformation: path for conformation, path in files.items() if path.is_file()}
+    if len(present) < len(files):
+        notes.append(f"{len(files) - len(present)} of {len(files)} true maps of {group.name} are missing.")
+    return present
+
+
+def _compared(result: ResultFolder) -> dict[int, Path]:
+    files = sorted((result.path / "comparison").glob("conformation_*.mrc"))
+    return {int(path.stem.split("_")[1]): path for path in files if path.stem.split("_")[1].isdigit()}
+
+
+def _frame(truth_files: list[Path], n_maps: int) -> _Frame:
+    """Choose the part of the box that holds every true map, and a grid that keeps the page small."""
+    side = int(np.clip((_VOXEL_BUDGET / max(n_maps, 1)) ** (1 / 3), 32, _MAX_SIDE_PX))
+    occupied: NDArray[np.bool_] | None = None
+    for path in truth_files:
+        volume, _ = read_volume(path)
+        here = volume > 0.3 * truth_level(volume)
+        occupied = here if occupied is None or occupied.shape != here.shape else occupied | here
+    if occupied is None or not occupied.any():
+        return _Frame((slice(None), slice(None), slice(None)), side)
+    crop = []
+    for axis in range(3):
+        filled = np.flatnonzero(occupied.any(axis=tuple(other for other in range(3) if other != axis)))
+        crop.append(slice(max(int(filled[0]) - 3, 0), min(int(filled[-1]) + 4, occupied.shape[axis])))
+    return _Frame((crop[0], crop[1], crop[2]), side)
+
+
+def _add(store: _Store, path: Path, frame: _Frame, enclosed: int) -> tuple[int, int, dict[str, Any]]:
+    """Store one map with `enclosed` voxels inside its surface (0: find the level from the map)."""
+    full, pixel_size_A = read_volume(path)
+    volume, factor = shrink(np.ascontiguousarray(full[frame.crop]), frame.side_px)
+    level = enclosing_level(volume, enclosed) if enclosed else truth_level(volume)
+    if not level > 0:
+        raise UserError(f"{path.name} in {path.parent.parent.name} has no density to draw a surface around")
+    scaled = np.clip(np.rint(LEVEL * volume / level), _FLOOR, 255).astype(np.uint8)
+    geometry = {"shape": list(volume.shape), "voxel_A": round(pixel_size_A * factor, 4)}
+    return store.add(scaled, _projections(volume)), int((volume > level).sum()), geometry
+
+
+def _projections(volume: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the projections along z, y and x side by side, each in a square, on the map's own grey scale."""
+    side = max(volume.shape)
+    strip = np.zeros((side, 3 * side + 4), np.uint8)
+    for panel, axis in enumerate((0, 1, 2)):
+        image = np.clip(volume, 0, None).sum(axis=axis)
+        picture = grey(image, float(np.percentile(image, 5)), float(image.max()))
+        top, left = ((side - length) // 2 for length in picture.shape)
+        left += panel * (side + 2)
+        strip[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return strip
+
+
+def _moving(group: Group, frame: _Frame, geometry: dict[str, Any], notes: list[str]) -> str | None:
+    if group.dataset is None:
+        return None
+    path = group.dataset.path / "truth" / "mask_moving.mrc"
+    if not path.is_file():
+        return None
+    try:
+        mask, _ = read_volume(path)
+    except UserError as error:
+        notes.append(f"The moving region is not marked: {error}.")
+        return None
+    small, _ = shrink(np.ascontiguousarray(mask[frame.crop]), frame.side_px)
+    return (
+        pack(np.asarray(np.clip(255 * small, 0, 255), np.uint8))
+        if list(small.shape) == geometry["shape"]
+        else None
+    )
+
+
+def _cv_text(truth: Truth, conformation: int) -> str:
+    if truth.conformations is None:
+        return ""
+    rows = truth.conformations[truth.conformations["conformation"] == conformation]
+    return truth.describe({str(k): v for k, v in rows.iloc[0].items()}) if len(rows) else ""
