@@ -37,11 +37,21 @@ class MetricCard:
 
 @dataclass(frozen=True)
 class Score:
-    """A value with its standard error over n independent items (images, conformations, particles)."""
+    """A value with its standard error over n independent items (images, conformations, particles).
+
+    Attributes:
+        value: the score.
+        standard_error: of the value; NaN when n is 1.
+        n: number of items.
+        unit: of this statistic, where it is not the card's.
+        direction: of this statistic, where it is not the card's.
+    """
 
     value: float
     standard_error: float
     n: int
+    unit: str | None = None
+    direction: Literal["higher", "lower"] | None = None
 
 
 @dataclass(frozen=True)
