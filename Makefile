@@ -1,0 +1,33 @@
+# make bench: install into .venv and run the quick suite; make test: lint, types, import rules and tests.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# Extra arguments for pip, e.g. an index that serves the CPU build of torch.
+PIP_ARGS ?=
+
+.PHONY: bench test lint clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt torch
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[dev]"
+	touch $@
+
+bench: $(VENV)/.installed
+	$(BIN)/cryoarena bench quick -o bench
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) bench
