@@ -45,9 +45,7 @@ class MatchingNeighbors:
         needs=("embedding", "true_embedding"),
     )
 )
-def neighborhood_similarity(
-    embedding: NDArray[np.floating], true_embedding: NDArray[np.floating]
-) -> MetricResult:
+def neighborhood_similarity(embedding: NDArray[np.floating], true_embedding: NDArray[np.floating]) -> MetricResult:
     """Score an embedding (N, d) against the true coordinates (N, c) of the same images, in the same order.
 
     Returns:
@@ -192,16 +190,16 @@ def _ordered_overlap(
 def _nearest(distance: NDArray[np.float64], members: int) -> NDArray[np.int64]:
     """Return the rows of the nearest points in order, the lower row first among equals."""
     reach = np.partition(distance, members - 1)[members - 1]
-    rows = np.flatnonzero(distance <= reach)
-    return np.asarray(rows[np.argsort(distance[rows], kind="stable")[:members]], np.int64)
+    rows = np.asarray(np.flatnonzero(distance <= reach), np.int64)
+    order = np.argsort(distance[rows], kind="stable")
+    nearest: NDArray[np.int64] = rows[order[:members]]
+    return nearest
 
 
 def _checked(
     embedding: NDArray[np.floating], true_embedding: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    found, truth = (
-        np.asarray(points, np.float64).reshape(len(points), -1) for points in (embedding, true_embedding)
-    )
+    found, truth = (np.asarray(points, np.float64).reshape(len(points), -1) for points in (embedding, true_embedding))
     if len(found) != len(truth):
         raise UserError(
             f"the embedding has {len(found)} rows but the truth has {len(truth)}; match them by particle id"
@@ -210,9 +208,7 @@ def _checked(
         raise UserError(f"pMN needs at least {2 * _SPLITS} images, not {len(found)}; score a larger data set")
     bad = np.flatnonzero(~np.isfinite(found).all(1))
     if bad.size:
-        raise UserError(
-            f"row {bad[0]} of the embedding holds NaN or infinity; the method diverged, run it again"
-        )
+        raise UserError(f"row {bad[0]} of the embedding holds NaN or infinity; the method diverged, run it again")
     return found, truth
 
 

@@ -47,8 +47,9 @@ def per_image_fsc(
     Returns:
         Per variant (`standard`, `cryobench`) and mask the mean over images of the FSC AUC,
         `<variant>/<mask>/auc`, and its median, `…/auc_median`; per mask also
-        `standard/<mask>/resolution_0.5`, the mean resolution in Å at FSC 0.5 (lower is better). The cryobench AUC is that of |FSC|, as its
-        authors print it. Curves `<variant>/<mask>` are mean and standard deviation over images.
+        `standard/<mask>/resolution_0.5`, the mean resolution in Å at FSC 0.5 (lower is better). The cryobench
+        AUC is that of |FSC|, as its authors print it. Curves `<variant>/<mask>` are mean and standard
+        deviation over images.
 
     Raises:
         UserError: when a reconstructed map holds NaN or infinity or is constant, or there is no pair.
@@ -72,13 +73,9 @@ def per_image_fsc(
 
 def _check(item: object, reconstructed: NDArray[np.float32]) -> None:
     if not np.isfinite(reconstructed).all():
-        raise UserError(
-            f"the map given for {item} holds NaN or infinity; the method diverged, so run it again"
-        )
+        raise UserError(f"the map given for {item} holds NaN or infinity; the method diverged, so run it again")
     if np.ptp(reconstructed) == 0:
-        raise UserError(
-            f"the map given for {item} is constant, so that it has no FSC; check the method's output"
-        )
+        raise UserError(f"the map given for {item} is constant, so that it has no FSC; check the method's output")
 
 
 def _scores(key: str, of_images: list[FscCurve], pixel_size_A: float) -> dict[str, Score]:
@@ -94,9 +91,7 @@ def _scores(key: str, of_images: list[FscCurve], pixel_size_A: float) -> dict[st
     }
 
 
-def _mean(
-    values: NDArray[np.float64], unit: str | None = None, direction: Literal["lower"] | None = None
-) -> Score:
+def _mean(values: NDArray[np.float64], unit: str | None = None, direction: Literal["lower"] | None = None) -> Score:
     n = len(values)
     error = float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     return Score(float(values.mean()), error, n, unit, direction)

@@ -101,7 +101,7 @@ class MaskBuilder:
         if deviation.max() <= 1e-3 * self._maximum.max():
             raise ValueError("all conformations are equal, so that there is no moving region")
         return soft_mask(
-            occupied & (deviation > _level(deviation)), dilation_A, soft_edge_A, self.pixel_size_A
+            occupied & (deviation > _level(deviation[occupied])), dilation_A, soft_edge_A, self.pixel_size_A
         )
 
     def _occupied(self) -> NDArray[np.bool_]:
