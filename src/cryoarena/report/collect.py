@@ -130,9 +130,7 @@ def _group(
     groups = []
     for identity, runs in members.items():
         dataset = by_id.get(identity)
-        name = str(
-            (dataset.info if dataset else runs[0][1].get("dataset") or {}).get("name") or "unnamed dataset"
-        )
+        name = str((dataset.info if dataset else runs[0][1].get("dataset") or {}).get("name") or "unnamed dataset")
         if dataset is None:
             notes.append(f"The dataset folder of {name} is not below this folder: there is no truth to show.")
         group = [

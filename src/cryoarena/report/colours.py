@@ -29,7 +29,7 @@ def cyclic_map() -> list[str]:
     """
     turn = np.linspace(0, 2 * np.pi, 256, endpoint=False)
     lightness = 0.66 - 0.11 * np.cos(turn)
-    chroma = 0.125
+    chroma = 0.11
     a, b = chroma * np.cos(turn - 1.9), chroma * np.sin(turn - 1.9)
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3

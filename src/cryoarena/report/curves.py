@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from cryoarena.files import read_json
 from cryoarena.report.collect import Group
 from cryoarena.report.packing import finite_list
@@ -16,34 +18,31 @@ _FIRST = (
 
 def curves_payload(group: Group, notes: list[str]) -> list[dict[str, Any]]:
     """Return one entry per curve key: its label, axes and series, those of the moving region first."""
+    pixel_size_A = group.dataset.recipe.get("pixel_size_A") if group.dataset else None
     sources: list[tuple[str, int | None, str, dict[str, Any]]] = []
     if group.dataset is not None:
         for name in ("floor", "ceiling"):
             limit = read_limit(group.dataset.path, name)
             title = str(limit.get("description") or name).rstrip(".")
-            sources.append(
-                (f"{name}: {title}" if title != name else name, None, name, limit.get("curves") or {})
-            )
+            sources.append((f"{name}: {title}" if title != name else name, None, name, limit.get("curves") or {}))
     for result in group.results:
         path = result.path / "comparison" / "curves.json"
         if result.status != "ok":
             continue
         if not path.is_file():
-            notes.append(
-                f"{result.label} has no curves (comparison/curves.json); `cryoarena score` writes them."
-            )
+            notes.append(f"{result.label} has no curves (comparison/curves.json); `cryoarena score` writes them.")
             continue
         sources.append((result.label, result.colour, "method", read_json(path)))
     found: dict[str, dict[str, Any]] = {}
     for name, colour, kind, curves in sources:
         for key, curve in curves.items():
-            entry = found.setdefault(key, _entry(key, curve))
+            entry = found.setdefault(key, _entry(key, curve, pixel_size_A))
             entry["series"].append(
                 {
                     "label": name,
                     "colour": colour,
                     "kind": kind,
-                    "x": finite_list(curve["x"]),
+                    "x": finite_list(entry["scale"] * np.asarray(curve["x"], np.float64)),
                     "mean": finite_list(curve["mean"]),
                     "spread": finite_list(curve.get("spread") or []),
                 }
@@ -52,14 +51,20 @@ def curves_payload(group: Group, notes: list[str]) -> list[dict[str, Any]]:
     return sorted(with_methods, key=lambda entry: (_rank(entry["key"]), entry["label"]))
 
 
-def _entry(key: str, curve: dict[str, Any]) -> dict[str, Any]:
+def _entry(key: str, curve: dict[str, Any], pixel_size_A: float | None) -> dict[str, Any]:
     metric, _, rest = key.partition("/")
+    x_label = str(curve.get("x_label") or "")
+    to_per_A = "cycles/px" in x_label and pixel_size_A
+    if to_per_A:
+        x_label = "spatial frequency (1/Å)"
     return {
         "key": key,
         "label": label(metric, rest),
-        "x_label": str(curve.get("x_label") or ""),
+        "x_label": x_label,
+        "scale": 1 / pixel_size_A if to_per_A and pixel_size_A else 1.0,
         "y_label": str(curve.get("y_label") or ""),
-        "is_fsc": "fsc" in key.lower(),
+        "is_fsc": "fsc" in metric.lower(),
+        "per_A": "1/Å" in x_label,
         "series": [],
     }
 

@@ -108,9 +108,7 @@ def _raw_picture(image: NDArray[np.float32]) -> str:
     return png(grey(binned, float(low), float(high)))
 
 
-def _truth_picture(
-    dataset: DatasetFolder, truth: Truth, known: dict[str, Any], particles: ParticleSet
-) -> str:
+def _truth_picture(dataset: DatasetFolder, truth: Truth, known: dict[str, Any], particles: ParticleSet) -> str:
     if truth.conformations is None:
         raise UserError("truth/conformations.parquet is missing")
     table = truth.conformations.set_index("conformation")
@@ -119,9 +117,7 @@ def _truth_picture(
     volume, pixel_size_A = read_volume(path)
     small = fourier_crop_volume(volume, min(volume.shape[0], _PROJECTED_PX))
     pixel_size_A *= volume.shape[0] / small.shape[0]
-    rotation = np.asarray(
-        [[known[f"rotation_object_to_image_{i}{j}"] for j in range(3)] for i in range(3)], np.float64
-    )
+    rotation = np.asarray([[known[f"rotation_object_to_image_{i}{j}"] for j in range(3)] for i in range(3)], np.float64)
     shift = np.asarray([known["shift_x_A"], known["shift_y_A"]], np.float64) / pixel_size_A
     image = project(small, rotation, shift) * (1 if particles.contrast_sign > 0 else -1)
     return png(grey(image, float(image.min()), float(image.max())))

@@ -32,9 +32,7 @@ def history_plots(history: Any) -> tuple[HistoryPlot, ...]:
         numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
         if name in _COUNTERS or len(numbers) < 2 or not np.isfinite(numbers).all():
             continue
-        plots.append(
-            HistoryPlot(name, _points(numbers), f"{numbers[0]:.4g}", f"{numbers[-1]:.4g}", len(numbers))
-        )
+        plots.append(HistoryPlot(name, _points(numbers), f"{numbers[0]:.4g}", f"{numbers[-1]:.4g}", len(numbers)))
     return tuple(plots[:_MAX_PLOTS])
 
 

@@ -60,9 +60,7 @@ def _cv(cv: dict[str, Any], values: NDArray[np.float32]) -> dict[str, Any]:
     }
 
 
-def _read_embedding(
-    result: ResultFolder, notes: list[str]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+def _read_embedding(result: ResultFolder, notes: list[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
     if result.status != "ok":
         return None
     try:
@@ -73,9 +71,7 @@ def _read_embedding(
         notes.append(f"The embedding of {result.label} {reason}.")
         return None
     if latent.ndim != 2 or len(latent) != len(ids) or latent.shape[1] == 0:
-        notes.append(
-            f"The embedding of {result.label} has shape {latent.shape}: it does not fit {len(ids)} ids."
-        )
+        notes.append(f"The embedding of {result.label} has shape {latent.shape}: it does not fit {len(ids)} ids.")
         return None
     return ids, latent.astype(np.float64)
 

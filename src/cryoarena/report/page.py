@@ -19,7 +19,7 @@ from cryoarena.report.gallery import Gallery, make_gallery
 from cryoarena.report.history import HistoryPlot, history_plots
 from cryoarena.report.latent import latent_payload
 from cryoarena.report.packing import data_uri, script_json
-from cryoarena.report.provenance import flat_rows, memory_text, seconds_text
+from cryoarena.report.provenance import dataset_facts, flat_rows, memory_text, seconds_text
 from cryoarena.report.score_table import Bars, bars
 from cryoarena.report.scores import read_scores, split_recommended, statistics
 from cryoarena.report.summary import summarise
@@ -54,6 +54,7 @@ class _Part:
     group: Group
     title: str
     summary: list[str]
+    facts: list[tuple[str, str]]
     recommended: list[Bars]
     rest: list[Bars]
     gallery: Gallery | None
@@ -111,11 +112,7 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
     found = _noted(notes, "The scores", lambda: statistics(group, table)) or ()
     recommended, rest = split_recommended(found)
     dataset = group.dataset
-    gallery = (
-        _noted(notes, "The particle gallery", lambda: make_gallery(dataset, truth, notes))
-        if dataset
-        else None
-    )
+    gallery = _noted(notes, "The particle gallery", lambda: make_gallery(dataset, truth, notes)) if dataset else None
     payload = {
         "latent": _noted(notes, "The latents", lambda: latent_payload(group, truth, notes)),
         "curves": _noted(notes, "The curves", lambda: curves_payload(group, notes)) or [],
@@ -127,6 +124,7 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
         group,
         str(card.get("title") or ""),
         summarise(group, found),
+        dataset_facts(group),
         [bars(statistic) for statistic in recommended],
         [bars(statistic) for statistic in rest],
         gallery,

@@ -2,6 +2,27 @@
 
 from typing import Any
 
+from cryoarena.report.collect import Group
+
+
+def dataset_facts(group: Group) -> list[tuple[str, str]]:
+    """Return the few numbers that tell a reader what kind of dataset this is, as (value, what) pairs."""
+    facts = []
+    recipe = group.dataset.recipe if group.dataset else {}
+    if isinstance(images := recipe.get("images"), int):
+        facts.append((f"{images:,}", "particle images"))
+    if recipe.get("box_px") and recipe.get("pixel_size_A"):
+        facts.append((f"{recipe['box_px']} px", f"box at {_value(recipe['pixel_size_A'])} Å per pixel"))
+    if isinstance(snr := recipe.get("snr"), int | float):
+        box = recipe.get("snr_box_px")
+        at = f" at box {box}" if box and box != recipe.get("box_px") else ""
+        facts.append((f"{snr:.3g}", f"signal-to-noise ratio{at}"))
+    runs = len(group.results)
+    walls = [result.info.get("wall_s") for result in group.results]
+    total = sum(wall for wall in walls if isinstance(wall, int | float))
+    facts.append((seconds_text(total), f"in {runs} run{'s' if runs != 1 else ''}"))
+    return facts
+
 
 def flat_rows(data: Any, prefix: str = "") -> list[tuple[str, str]]:
     """Return nested dictionaries as (dotted name, value) rows; other input gives no rows."""

@@ -101,7 +101,7 @@ def number(value: float, digits: int = 3) -> str:
     if value == 0:
         return "0"
     decimals = int(np.clip(digits - 1 - np.floor(np.log10(abs(value))), 0, 6))
-    return f"{value:.{min(decimals, 4)}f}" if 1e-4 <= abs(value) < 1e5 else f"{value:.{digits}g}"
+    return f"{value:.{min(decimals, 3)}f}" if 1e-2 <= abs(value) < 1e5 else f"{value:.{digits}g}"
 
 
 def _value_and_error(value: float, error: float) -> tuple[str, str]:

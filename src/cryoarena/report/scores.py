@@ -14,13 +14,15 @@ from cryoarena.report.collect import Group, ResultFolder
 _RECOMMENDED = (
     ("per-image-fsc", "standard/moving_mask/auc"),
     ("per-image-fsc", "standard/mask/auc"),
-    ("pmn", ""),
+    ("pmn", "standard/mean_1_10"),
 )
 _WORDS = {
     "moving_mask": "moving region",
     "mask": "whole molecule",
     "no_mask": "no mask",
     "auc": "AUC",
+    "auc_median": "median AUC",
+    "mean_1_10": "mean of radii 1–10 %",
     "pmn": "Neighbourhood similarity",
     "per-image-fsc": "Per-image FSC",
 }
@@ -103,9 +105,7 @@ def statistics(group: Group, table: pd.DataFrame) -> tuple[Statistic, ...]:
     for (metric, name), rows in table.groupby(["metric", "statistic"], sort=False):
         if not name and len(table[(table["metric"] == metric) & (table["statistic"] != "")]):
             continue  # a metric that failed as a whole is shown beside the others' statistics
-        whole = table[
-            (table["metric"] == metric) & (table["statistic"] == "") & ~table.index.isin(rows.index)
-        ]
+        whole = table[(table["metric"] == metric) & (table["statistic"] == "") & ~table.index.isin(rows.index)]
         entries = []
         for result in group.results:
             mine = pd.concat([rows, whole])
@@ -125,20 +125,17 @@ def statistics(group: Group, table: pd.DataFrame) -> tuple[Statistic, ...]:
 def split_recommended(
     found: Sequence[Statistic],
 ) -> tuple[tuple[Statistic, ...], tuple[Statistic, ...]]:
-    """Return the statistics to look at first, and the rest. `pmn` is represented by its first statistic."""
+    """Return the statistics to look at first, and the rest."""
     chosen: list[Statistic] = []
     for metric, name in _RECOMMENDED:
-        fitting = [s for s in found if s.metric == metric and (not name or s.name == name)]
-        chosen += fitting[:1]
+        chosen += [s for s in found if (s.metric, s.name) == (metric, name)]
     chosen = chosen or list(found[:3])
     return tuple(chosen), tuple(s for s in found if s not in chosen)
 
 
 def _rank(statistic: Statistic) -> int:
-    for rank, (metric, name) in enumerate(_RECOMMENDED):
-        if statistic.metric == metric and (not name or statistic.name == name):
-            return rank
-    return len(_RECOMMENDED)
+    key = (statistic.metric, statistic.name)
+    return _RECOMMENDED.index(key) if key in _RECOMMENDED else len(_RECOMMENDED)
 
 
 def _entry(result: ResultFolder, row: Mapping[Hashable, Any]) -> Entry:

@@ -17,16 +17,16 @@ def summarise(group: Group, found: tuple[Statistic, ...]) -> list[str]:
 def _sentence(statistic: Statistic, ranked: list[Entry]) -> str:
     best = ranked[0]
     what = statistic.label[0].lower() + statistic.label[1:]
-    place = f"{value_text(best.value, best.standard_error)}{_place(statistic, best)}"
+    value, place = value_text(best.value, best.standard_error), _place(statistic, best)
     alike = [entry for entry in ranked[1:] if _alike(best, entry)]
     if len(ranked) == 1:
-        return f"{best.result.label} reaches {place} on {what}."
+        return f"{best.result.label} reaches {value} on {what}{place}."
     if alike:
         names = " and ".join(entry.result.label for entry in [best, *alike])
-        return f"{names} cannot be told apart on {what}: {place}."
+        return f"{names} cannot be told apart on {what}: {value}{place}."
     second = ranked[1]
     next_one = f"{second.result.label} follows with {value_text(second.value, second.standard_error)}"
-    return f"{best.result.label} is best on {what}: {place}; {next_one}."
+    return f"{best.result.label} is best on {what}: {value}{place}; {next_one}."
 
 
 def _place(statistic: Statistic, best: Entry) -> str:

@@ -20,7 +20,7 @@ class Truth:
     def describe(self, row: Mapping[str, Any]) -> str:
         """Return the CVs in a row of either table as text, e.g. `ψ = 90.0°`."""
         parts = [
-            f"{cv['name']} = {row[column]:.4g}{spaced_unit(cv)}"
+            f"{cv['name']}\u00a0=\u00a0{row[column]:.4g}{spaced_unit(cv)}"
             for cv in self.cvs
             if (column := f"cv_{cv['name']}") in row
         ]

@@ -52,9 +52,7 @@ def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, A
     compared = {result.label: _compared(result) for result in group.results if result.status == "ok"}
     for name, files in compared.items():
         if not files:
-            notes.append(
-                f"{name} has no maps to show; `cryoarena score` writes comparison/conformation_XXXX.mrc."
-            )
+            notes.append(f"{name} has no maps to show; `cryoarena score` writes comparison/conformation_XXXX.mrc.")
     shown = sorted({number for files in compared.values() for number in files} or truth_files)
     if not shown:
         return None
@@ -70,9 +68,7 @@ def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, A
         maps: list[int | None] = []
         for file in (truth_files.get(conformation), *(compared[r.label].get(conformation) for r in results)):
             try:
-                added, enclosed, shape = (
-                    _add(store, file, frame, enclosed) if file else (None, enclosed, None)
-                )
+                added, enclosed, shape = _add(store, file, frame, enclosed) if file else (None, enclosed, None)
             except (UserError, OSError, ValueError) as error:
                 notes.append(f"A map is left out: {error}.")
                 added, shape = None, None
@@ -170,11 +166,7 @@ def _moving(group: Group, frame: _Frame, geometry: dict[str, Any], notes: list[s
         notes.append(f"The moving region is not marked: {error}.")
         return None
     small, _ = shrink(np.ascontiguousarray(mask[frame.crop]), frame.side_px)
-    return (
-        pack(np.asarray(np.clip(255 * small, 0, 255), np.uint8))
-        if list(small.shape) == geometry["shape"]
-        else None
-    )
+    return pack(np.asarray(np.clip(255 * small, 0, 255), np.uint8)) if list(small.shape) == geometry["shape"] else None
 
 
 def _cv_text(truth: Truth, conformation: int) -> str:

@@ -48,7 +48,7 @@
       const series = curve.series.filter((s) => !hidden.has(s.label));
       const width = Math.max(280, box.clientWidth);
       const height = Math.min(420, Math.max(280, width * 0.42));
-      const m = { left: 46, right: 14, top: curve.is_fsc ? 40 : 12, bottom: 44 };
+      const m = { left: curve.y_label ? 58 : 46, right: 14, top: curve.per_A ? 40 : 12, bottom: 44 };
       const [w, h] = [width - m.left - m.right, height - m.top - m.bottom];
       const xs = curve.series.flatMap((s) => s.x).filter(Number.isFinite);
       const xLow = Math.min(0, ...xs);
@@ -59,7 +59,7 @@
       const X = (v) => m.left + (w * (v - xLow)) / (xHigh - xLow);
       const Y = (v) => m.top + h - (h * (Math.min(yHigh, Math.max(yLow, v)) - yLow)) / (yHigh - yLow);
       const svg = document.createElementNS(NS, "svg");
-      for (const [k, v] of Object.entries({ viewBox: `0 0 ${width} ${height}`, width: "100%", role: "img", "aria-label": `${curve.label} against spatial frequency` })) svg.setAttribute(k, v);
+      for (const [k, v] of Object.entries({ viewBox: `0 0 ${width} ${height}`, width: "100%", role: "img", "aria-label": `${curve.label} against ${curve.x_label}` })) svg.setAttribute(k, v);
       for (const v of CryoArena.ticks(yLow, yHigh, 5)) {
         node(svg, "line", { x1: m.left, x2: m.left + w, y1: Y(v), y2: Y(v), class: "grid" });
         node(svg, "text", { x: m.left - 6, y: Y(v) + 4, "text-anchor": "end" }, CryoArena.short(v));
@@ -68,8 +68,9 @@
         node(svg, "line", { x1: X(v), x2: X(v), y1: m.top, y2: m.top + h, class: "grid" });
         node(svg, "text", { x: X(v), y: m.top + h + 16, "text-anchor": "middle" }, CryoArena.short(v));
       }
-      const frequency = curve.is_fsc && xHigh < 2;
-      node(svg, "text", { x: m.left + w / 2, y: height - 6, "text-anchor": "middle", class: "title" }, curve.x_label || "spatial frequency (1/Å)");
+      const frequency = curve.per_A;
+      node(svg, "text", { x: m.left + w / 2, y: height - 6, "text-anchor": "middle", class: "title" }, curve.x_label);
+      if (curve.y_label) node(svg, "text", { transform: `translate(12 ${m.top + h / 2}) rotate(-90)`, "text-anchor": "middle", class: "title" }, curve.y_label);
       if (frequency) {
         let last = Infinity;
         for (const a of [100, 50, 40, 30, 20, 15, 12, 10, 8, 7, 6, 5, 4.5, 4, 3.5, 3, 2.5, 2].filter((a) => 1 / a <= xHigh && 1 / a > xLow).reverse()) {

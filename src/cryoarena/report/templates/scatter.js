@@ -7,6 +7,7 @@
   function latentSection(section, payload) {
     const cvSelect = section.querySelector("select.cv");
     const plots = [];
+    const orders = new Map();
     let cvValues = [];
     let ids;
 
@@ -115,12 +116,15 @@
       g.globalAlpha = n > 20000 ? 0.7 : 0.85;
       const cv = at === null ? null : payload.cvs[at];
       const colours = cv ? map(cv) : [CryoArena.methodColour(plot.data.colour)];
-      // In order of the shuffled particles, so that no conformation hides the others.
-      for (let i = 0; i < n; i++) {
-        const [qx, qy] = [l.ax.q[i], l.ay.q[i]];
+      const { order, buckets } = drawingOrder(at);
+      let last = -1;
+      for (const i of order) {
+        const qx = l.ax.q[i];
+        const qy = l.ay.q[i];
         if (qx === MISSING || qy === MISSING) continue;
-        g.fillStyle = cv ? colours[bucket(cv, cvValues[at][i])] : colours[0];
-        const [x, y] = [l.toX(l.ax, qx), l.toY(l.ay, qy)];
+        if (buckets[i] !== last) g.fillStyle = colours[(last = buckets[i])];
+        const x = l.toX(l.ax, qx);
+        const y = l.toY(l.ay, qy);
         if (size < 3) g.fillRect(x - size / 2, y - size / 2, size, size);
         else {
           g.beginPath();
@@ -129,6 +133,21 @@
         }
       }
       g.restore();
+    }
+
+    /** Shuffled particles in 12 rounds, each sorted by colour: none hides the others, few changes of colour. */
+    function drawingOrder(at) {
+      if (!orders.has(at)) {
+        const cv = payload.cvs[at];
+        const buckets = cv ? Uint8Array.from(cvValues[at], (v) => bucket(cv, v)) : new Uint8Array(payload.n);
+        const order = Uint32Array.from({ length: payload.n }, (_, i) => i);
+        const round = Math.ceil(payload.n / 12);
+        for (let from = 0; from < payload.n; from += round) {
+          order.subarray(from, from + round).sort((a, b) => buckets[a] - buckets[b]);
+        }
+        orders.set(at, { order, buckets });
+      }
+      return orders.get(at);
     }
 
     function drawAxes(g, l) {

@@ -2,7 +2,8 @@
 // Linked 3-D views of the truth and the reconstructions, and the slider that also moves their projections.
 (() => {
   const RADIUS = 30; // scene units; 3Dmol's camera stands 150 away and looks through 20°
-  const START = [0.32, 0.22, 0.05, 0.92];
+  // Half a turn about x: like the projections, x to the right, y down and z away from the reader; then a slight tilt.
+  const START = [0.985, 0.06, 0.05, 0.15];
 
   function hasWebGL() {
     if (typeof $3Dmol === "undefined" || typeof DecompressionStream === "undefined") return false;
@@ -66,7 +67,9 @@
       const scale = (2 * RADIUS) / Math.hypot(nx, ny, nz);
       const point = (i, array, off, by) => ({ x: (array[3 * i] - off[0]) * by, y: (array[3 * i + 1] - off[1]) * by, z: (array[3 * i + 2] - off[2]) * by });
       const rows = Array.from({ length: mesh.vertices.length / 3 }, (_, i) => i);
-      const still = $3Dmol.CC.color(CryoArena.methodColour(colourIndex));
+      const own = $3Dmol.CC.color(CryoArena.methodColour(colourIndex));
+      const grey = $3Dmol.CC.color(CryoArena.css("--truth"));
+      const [still, turned] = colourIndex === null ? [grey, $3Dmol.CC.color(CryoArena.css("--moving"))] : [blend(grey, own, 0.15), own];
       // 3Dmol splits larger meshes and would lose track of the colours.
       const mark = moving && movingBox.checked && rows.length < 64000;
       if (mesh.faces.length) {
@@ -74,7 +77,7 @@
           vertexArr: rows.map((i) => point(i, mesh.vertices, [nx / 2, ny / 2, nz / 2], scale)),
           normalArr: rows.map((i) => point(i, mesh.normals, [0, 0, 0], 1)),
           faceArr: mesh.faces,
-          color: mark ? rows.map((i) => blend(still, $3Dmol.CC.color(CryoArena.css("--moving")), movingAt(mesh.vertices, i))) : still,
+          color: mark ? rows.map((i) => blend(still, turned, movingAt(mesh.vertices, i))) : own,
         });
       }
       viewer.triangles = mesh.faces.length / 3;
@@ -91,7 +94,7 @@
 
     function reset() {
       const distance = RADIUS / Math.tan((10 * Math.PI) / 180);
-      for (const { viewer } of views) viewer.setView([0, 0, 0, 150 - 0.7 * distance, ...START], true);
+      for (const { viewer } of views) viewer.setView([0, 0, 0, 150 - 0.6 * distance, ...START], true);
     }
 
     async function start() {

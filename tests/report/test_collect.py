@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import pytest
+from report_bench import DATASET_ID, result_card
+
+from cryoarena.errors import UserError
+from cryoarena.report.collect import collect
+
+
+def put(folder: Path, name: str, data: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(data))
+
+
+def test_results_are_matched_by_dataset_id(tmp_path: Path) -> None:
+    put(tmp_path / "data/one", "dataset.json", {"id": DATASET_ID, "name": "one"})
+    put(tmp_path / "data/two", "dataset.json", {"id": "other", "name": "two"})
+    put(tmp_path / "runs/x/ppca", "result.json", result_card("ppca", "P"))
+    collection = collect(tmp_path)
+    (group,) = collection.groups
+    assert group.dataset is not None
+    assert group.dataset.path.name == "one"
+    assert any("two" in note for note in collection.notes)
+
+
+def test_runs_of_one_method_are_told_apart(tmp_path: Path) -> None:
+    for seed, name in ((1, "a"), (2, "b"), (2, "c")):
+        put(tmp_path / name, "result.json", result_card("ppca", "P") | {"seed": seed})
+    put(tmp_path / "d", "result.json", result_card("consensus", "C"))
+    (group,) = collect(tmp_path).groups
+    labels = [result.label for result in group.results]
+    assert labels == ["consensus", "ppca, seed 1", "ppca, seed 2 in b", "ppca, seed 2 in c"]
+    assert len({result.colour for result in group.results}) == 4
+
+
+def test_damaged_json_is_noted_and_the_rest_is_shown(tmp_path: Path) -> None:
+    put(tmp_path / "good", "result.json", result_card("ppca", "P"))
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/result.json").write_text("{")
+    collection = collect(tmp_path)
+    assert len(collection.groups[0].results) == 1
+    assert any("bad" in note and "not valid JSON" in note for note in collection.notes)
+
+
+@pytest.mark.parametrize("make", [lambda p: None, lambda p: put(p / "a/b/c/d", "result.json", {})])
+def test_no_result_within_reach_is_one_sentence(tmp_path: Path, make) -> None:
+    make(tmp_path)
+    with pytest.raises(UserError, match=r"holds no result folder.*cryoarena run"):
+        collect(tmp_path)
+
+
+def test_missing_folder_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a folder"):
+        collect(tmp_path / "nowhere")

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from report_bench import unpack
+
+from cryoarena.report.collect import Group, ResultFolder, collect
+from cryoarena.report.latent import latent_payload
+from cryoarena.report.truth import Truth, read_truth
+
+
+def test_points_are_matched_by_particle_id_not_by_row(bench: Path) -> None:
+    (group,) = collect(bench).groups
+    payload = latent_payload(group, read_truth(group.dataset, []), [])
+    assert payload is not None
+    psi = np.deg2rad(unpack(payload["cvs"][0]["values"], np.float32))
+    plot = next(plot for plot in payload["plots"] if plot["label"] == "ppca")
+    first, second = (unpack(axis["values"], np.int16).astype(float) for axis in plot["axes"][:2])
+    # The latents were made on the circle of ψ: the circle must come back, turned or mirrored at most.
+    found = np.exp(1j * np.arctan2(second, first))
+    coherence = max(abs(np.mean(found * np.exp(-1j * psi))), abs(np.mean(found * np.exp(1j * psi))))
+    assert coherence > 0.95
+
+
+def test_constant_latents_are_named_as_such(bench: Path) -> None:
+    (group,) = collect(bench).groups
+    payload = latent_payload(group, read_truth(group.dataset, []), [])
+    assert payload is not None
+    assert {plot["label"]: plot["constant"] for plot in payload["plots"]} == {"consensus": True, "ppca": False}
+
+
+def one_result(folder: Path, latent: np.ndarray, ids: np.ndarray) -> Group:
+    np.save(folder / "embedding.npy", latent)
+    np.save(folder / "particle_id.npy", ids)
+    return Group("d", None, (ResultFolder(folder, {"status": "ok"}, "m", 0),))
+
+
+def test_particles_without_latent_are_marked_missing(tmp_path: Path) -> None:
+    group = one_result(tmp_path, np.array([[0.0], [1.0]]), np.array([5, 9]))
+    truth = Truth(pd.DataFrame({"particle_id": [9, 7, 5]}), None, ())
+    payload = latent_payload(group, truth, [])
+    assert payload is not None
+    ids = unpack(payload["ids"], np.int64).tolist()
+    values = unpack(payload["plots"][0]["axes"][0]["values"], np.int16)
+    assert values[ids.index(7)] == np.iinfo(np.int16).min
+    assert values[ids.index(5)] < 0 < values[ids.index(9)]
+
+
+def test_many_points_are_thinned_and_this_is_said(tmp_path: Path) -> None:
+    n = 120_000
+    group = one_result(tmp_path, np.random.default_rng(0).normal(size=(n, 2)), np.arange(n))
+    notes: list[str] = []
+    payload = latent_payload(group, Truth(None, None, ()), notes)
+    assert payload is not None
+    assert payload["n"] == 100_000
+    assert "100,000 of 120,000" in notes[0]
+
+
+def test_mismatched_embedding_is_a_note(tmp_path: Path) -> None:
+    group = one_result(tmp_path, np.zeros((3, 2)), np.arange(4))
+    notes: list[str] = []
+    assert latent_payload(group, Truth(None, None, ()), notes) is None
+    assert "shape (3, 2)" in notes[0]

@@ -1,0 +1,117 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cryoarena.errors import UserError
+from cryoarena.report import write_report
+
+
+@pytest.fixture
+def own_bench(bench: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bench, tmp_path / "bench"))
+
+
+def page(folder: Path) -> str:
+    output = folder.parent / "report.html"
+    write_report(folder, output)
+    return output.read_text(encoding="utf-8")
+
+
+def test_page_needs_nothing_from_outside(bench: Path, tmp_path: Path) -> None:
+    write_report(bench, tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", html.split('<script type="application/json"')[0])
+    assert "default-src 'none'" in html
+    assert len(html) < 5_000_000
+    for heading in ("What was run", "Scores", "Truth and reconstructions", "Curves", "Latents", "Particles"):
+        assert f"<h2>{heading}</h2>" in html
+
+
+def test_page_tells_who_won_and_offers_the_table(bench: Path, tmp_path: Path) -> None:
+    write_report(bench, tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "ppca is best on per-image FSC AUC (moving region)" in html
+    assert 'href="data:text/csv;base64,' in html
+    assert "not applicable" in html
+    assert "the embedding is constant" in html
+
+
+def test_same_input_gives_the_same_bytes(bench: Path, tmp_path: Path) -> None:
+    for name in ("a.html", "b.html"):
+        write_report(bench, tmp_path / name)
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+PPCA, DATA = "results/turning-arm/ppca", "datasets/turning-arm"
+
+
+@pytest.mark.parametrize(
+    ("lost", "note"),
+    [
+        (DATA, "there is no truth to show"),
+        (f"{DATA}/truth", "truth/particles.parquet of turning-arm is not there"),
+        (f"{DATA}/truth/volumes", "true maps of turning-arm are missing"),
+        (f"{DATA}/truth/limits", "no limits known|Scores"),
+        (f"{DATA}/particles.star", "The particle gallery cannot be shown"),
+        (f"{DATA}/particles/0000.mrcs", "The particle gallery cannot be shown"),
+        (f"{PPCA}/scores.csv", "ppca on turning-arm has no scores yet"),
+        (f"{PPCA}/embedding.npy", "The embedding of ppca is missing"),
+        (f"{PPCA}/comparison", "ppca has no maps to show"),
+        (f"{PPCA}/comparison/curves.json", "ppca has no curves"),
+    ],
+)
+def test_a_missing_piece_becomes_a_note(own_bench: Path, lost: str, note: str) -> None:
+    path = own_bench / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    html = page(own_bench)
+    assert re.search(note, html)
+    assert "ppca" in html
+
+
+@pytest.mark.parametrize(
+    ("damaged", "note"),
+    [
+        (f"{PPCA}/scores.csv", "has no column|cannot be read"),
+        (f"{PPCA}/embedding.npy", "The embedding of ppca cannot be read"),
+        (f"{PPCA}/comparison/curves.json", "The curves cannot be shown"),
+        (f"{PPCA}/comparison/conformation_0002.mrc", "A map is left out"),
+        (f"{DATA}/truth/conformations.parquet", "conformations.parquet of turning-arm cannot be read"),
+        (f"{DATA}/truth/limits/floor.json", "cannot be shown"),
+        (f"{DATA}/truth/volumes/0003.mrc", "A map is left out|maps cannot be shown"),
+        (f"{DATA}/truth/mask_moving.mrc", "The moving region is not marked"),
+    ],
+)
+def test_a_damaged_piece_becomes_a_note(own_bench: Path, damaged: str, note: str) -> None:
+    (own_bench / damaged).write_bytes(b"not what it should be")
+    assert re.search(note, page(own_bench))
+
+
+def test_failed_run_is_shown_with_its_reason(own_bench: Path) -> None:
+    path = own_bench / PPCA / "result.json"
+    info = json.loads(path.read_text())
+    shutil.rmtree(path.parent)
+    path.parent.mkdir()
+    path.write_text(json.dumps(info | {"status": "failed", "reason": "ValueError: singular matrix"}))
+    html = page(own_bench)
+    assert html.count("ValueError: singular matrix") >= 2
+    assert "has no scores yet" not in html
+
+
+def test_names_from_strangers_are_text(own_bench: Path) -> None:
+    path = own_bench / PPCA / "result.json"
+    info = json.loads(path.read_text())
+    info["method"] |= {"name": "<img src=x onerror=alert(1)>", "title": "</script><script>alert(2)</script>"}
+    path.write_text(json.dumps(info))
+    html = page(own_bench)
+    assert "<img src=x" not in html
+    assert "<script>alert(2)" not in html
+
+
+def test_no_result_leaves_no_page(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no result folder"):
+        write_report(tmp_path / "empty", tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()

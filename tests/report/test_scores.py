@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryoarena.report.collect import Group, ResultFolder, collect
+from cryoarena.report.score_table import bars, value_text
+from cryoarena.report.scores import Entry, Statistic, label, read_scores, split_recommended, statistics
+from cryoarena.report.summary import summarise
+
+
+def entry(name: str, value: float, error: float = 0.01, normalised: float = np.nan) -> Entry:
+    result = ResultFolder(Path(name), {"method": {"name": name}}, name, 0)
+    return Entry(result, value, error, normalised, "ok", "")
+
+
+def statistic(*entries: Entry, direction: str = "higher") -> Statistic:
+    return Statistic("per-image-fsc", "standard/moving_mask/auc", direction, 0.2, 0.4, entries)
+
+
+def test_recommended_statistics_come_first(bench: Path) -> None:
+    (group,) = collect(bench).groups
+    found = statistics(group, read_scores(group, []))
+    first, rest = split_recommended(found)
+    assert [s.name for s in first] == ["standard/moving_mask/auc", "standard/mask/auc", "standard/mean_1_10"]
+    assert {s.name for s in rest} == {"standard/no_mask/auc", "cryobench/mask/auc"}
+
+
+def test_metric_that_failed_as_a_whole_stands_beside_the_others(bench: Path) -> None:
+    (group,) = collect(bench).groups
+    pmn = next(s for s in statistics(group, read_scores(group, [])) if s.metric == "pmn")
+    status = {e.result.label: (e.status, np.isfinite(e.value)) for e in pmn.entries}
+    assert status == {"consensus": ("not_applicable", False), "ppca": ("ok", True)}
+    assert [e.result.label for e in pmn.best()] == ["ppca"]  # what is missing never ranks
+
+
+def test_normalised_is_worked_out_where_the_table_lacks_it() -> None:
+    result = ResultFolder(Path("r"), {"status": "ok"}, "ppca", 0)
+    row = {"metric": "m", "statistic": "s", "value": 0.35, "standard_error": 0.01, "status": "ok"}
+    table = pd.DataFrame([row | {"floor": 0.2, "ceiling": 0.4, "label": "ppca"}])
+    (found,) = statistics(Group("d", None, (result,)), table)
+    assert found.entries[0].normalised == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(("direction", "best"), [("higher", "b"), ("lower", "a")])
+def test_best_follows_the_direction(direction: str, best: str) -> None:
+    ranked = statistic(entry("a", 0.1), entry("b", 0.3), direction=direction).best()
+    assert ranked[0].result.label == best
+
+
+def test_summary_names_the_winner_and_its_place() -> None:
+    found = (statistic(entry("ppca", 0.33, 0.006, 0.65), entry("consensus", 0.2, 0.006, 0.0)),)
+    (sentence,) = summarise(Group("d", None, ()), found)
+    assert sentence == (
+        "ppca is best on per-image FSC AUC (moving region): 0.330 ± 0.006, 65 % of the way from the floor (0.200) "
+        "to the ceiling (0.400); consensus follows with 0.200 ± 0.006."
+    )
+
+
+def test_summary_does_not_crown_a_tie() -> None:
+    (sentence,) = summarise(Group("d", None, ()), (statistic(entry("a", 0.30), entry("b", 0.31)),))
+    assert "b and a cannot be told apart" in sentence
+
+
+def test_summary_tells_why_a_run_gave_nothing() -> None:
+    run = ResultFolder(Path("r"), {"status": "failed", "reason": "out of memory"}, "big", 0)
+    assert summarise(Group("d", None, (run,)), ())[-1] == "big failed: out of memory."
+
+
+def test_bar_places_floor_marker_and_ceiling_in_proportion() -> None:
+    laid = bars(statistic(entry("a", 0.3, 0.02)))
+    assert laid.floor_at is not None
+    assert laid.ceiling_at is not None
+    row = laid.rows[0]
+    assert row.marker == pytest.approx((laid.floor_at + laid.ceiling_at) / 2, abs=0.02)
+    assert row.whisker is not None
+    assert (row.whisker[1] - row.whisker[0]) / (laid.ceiling_at - laid.floor_at) == pytest.approx(0.2, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [(0.32912, 0.0062, "0.329 ± 0.006"), (0.32912, 0.0012, "0.3291 ± 0.0012"), (61.7, 1.14, "61.7 ± 1.1"),
+     (0.5, np.nan, "0.500")],
+)  # fmt: skip
+def test_value_is_written_as_precisely_as_its_error(value: float, error: float, text: str) -> None:
+    assert value_text(value, error) == text
+
+
+def test_labels_are_words() -> None:
+    assert label("per-image-fsc", "standard/moving_mask/auc") == "Per-image FSC AUC (moving region)"
+    assert label("per-image-fsc", "cryobench/mask/auc") == "Per-image FSC AUC (cryobench, whole molecule)"
+    assert label("new-metric", "some_thing") == "new-metric (some thing)"
