@@ -1,0 +1,196 @@
+"""Score a result folder: the tidy table, the curves and the maps that the report compares."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cryoarena.datasets.truth import Truth, open_truth
+from cryoarena.errors import UserError
+from cryoarena.files import atomic_path, read_json, write_json
+from cryoarena.limits.limits import curve_as_json, limits_of
+from cryoarena.methods.result_folder import Result, open_result
+from cryoarena.metrics.base import MetricResult, metrics
+from cryoarena.metrics.judge import Answer, Failure, judge, judged_rows
+from cryoarena.progress import progress_bar
+from cryoarena.volumes.mrc import write_volume
+
+_JUDGED_IMAGES = 100
+_COMPARED_CONFORMATIONS = 12
+_COLUMNS = [
+    "dataset",
+    "method",
+    "run",
+    "metric",
+    "statistic",
+    "value",
+    "standard_error",
+    "n",
+    "status",
+    "reason",
+    "floor",
+    "ceiling",
+    "normalised",
+    "direction",
+    "metric_version",
+]
+
+
+def score_result(result_folder: Path, dataset_folder: Path, table_path: Path | None = None) -> pd.DataFrame:
+    """Compute every metric of a result and write `scores.csv` and `comparison/` into its folder.
+
+    A run that failed gives one failed row per metric. Limits of the dataset are computed if they are not cached.
+
+    Args:
+        result_folder: from `cryoarena run`.
+        dataset_folder: that it was run on, with its truth.
+        table_path: where the table goes; scores.csv in the result folder by default.
+
+    Returns:
+        The score table.
+
+    Raises:
+        UserError: when the folders do not belong together.
+    """
+    truth = open_truth(dataset_folder)
+    info = read_json(result_folder / "result.json")
+    if info["dataset"]["id"] != truth.info["id"]:
+        raise UserError(
+            f"{result_folder} is a result on another dataset ({info['dataset']['name']}, id "
+            f"{info['dataset']['id'][:12]}) than {dataset_folder} (id {truth.info['id'][:12]})"
+        )
+    if info["status"] == "ok":
+        result = open_result(result_folder)
+        answer = match_rows(result, truth)
+        with progress_bar(f"Scoring {info['method']['name']}") as report:
+            results = judge(answer, truth, judged_rows(truth, _JUDGED_IMAGES), report)
+        _write_comparison(results, answer, truth, result_folder / "comparison")
+        limits = limits_of(truth)
+        rows = _rows(results, limits)
+    else:
+        rows = [_empty_row(name, info["status"], info["reason"]) for name in metrics.all()]
+    table = pd.DataFrame(rows)
+    table.insert(0, "dataset", truth.info["name"])
+    table.insert(1, "method", info["method"]["name"])
+    table.insert(2, "run", result_folder.resolve().name)
+    table = table[_COLUMNS]
+    with atomic_path(table_path or result_folder / "scores.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    return table
+
+
+def match_rows(result: Result, truth: Truth) -> Answer:
+    """Bring a result's rows into the order of the truth, by particle id.
+
+    Raises:
+        UserError: when particles are missing or unknown.
+    """
+    order = np.argsort(result.particle_id)
+    position = np.searchsorted(result.particle_id, truth.particle_id, sorter=order)
+    position = np.minimum(position, len(order) - 1)
+    rows = order[position]
+    missing = truth.particle_id[result.particle_id[rows] != truth.particle_id]
+    if len(missing):
+        raise UserError(
+            f"{result.folder} has no latent for {len(missing)} of {len(truth.particle_id)} particles, the first is "
+            f"particle {missing[0]}; run the method on the whole dataset"
+        )
+    if len(result.particle_id) > len(truth.particle_id):
+        raise UserError(
+            f"{result.folder} has {len(result.particle_id)} particles but the dataset {len(truth.particle_id)}"
+        )
+    embedding = result.embedding[rows]
+    return Answer(embedding, lambda judged: result.volumes_at(embedding[judged]))
+
+
+def _rows(results: dict[str, MetricResult | Failure], limits: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for name, result in results.items():
+        card = metrics.get(name).card
+        if isinstance(result, Failure):
+            rows.append(_empty_row(name, "failed", result.reason))
+            continue
+        for statistic, score in result.scores.items():
+            key = f"{name}/{statistic}"
+            direction = score.direction or card.direction
+            floor, ceiling = (limits[kind]["scores"].get(key, {}).get("value") for kind in ("floor", "ceiling"))
+            rows.append(
+                {
+                    "metric": name,
+                    "statistic": statistic,
+                    "value": score.value,
+                    "standard_error": score.standard_error,
+                    "n": score.n,
+                    "status": "ok" if math.isfinite(score.value) else "failed",
+                    "reason": "" if math.isfinite(score.value) else "the value is not finite",
+                    "floor": floor,
+                    "ceiling": ceiling,
+                    "normalised": _normalised(score.value, floor, ceiling, direction),
+                    "direction": direction,
+                    "metric_version": card.version,
+                }
+            )
+    return rows
+
+
+def _normalised(value: float, floor: float | None, ceiling: float | None, direction: str) -> float | None:
+    """Return (value - floor) / (ceiling - floor), or None where the ceiling is not better than the floor."""
+    if floor is None or ceiling is None:
+        return None
+    sign = 1 if direction == "higher" else -1
+    return (value - floor) / (ceiling - floor) if sign * (ceiling - floor) > 0 else None
+
+
+def _empty_row(name: str, status: str, reason: str) -> dict[str, Any]:
+    card = metrics.get(name).card
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS[3:])
+    return row | {
+        "metric": name,
+        "status": status,
+        "reason": reason,
+        "direction": card.direction,
+        "metric_version": card.version,
+    }
+
+
+def _write_comparison(results: dict[str, MetricResult | Failure], answer: Answer, truth: Truth, folder: Path) -> None:
+    """Write the curves, and the maps at the real latent nearest to the mean latent of some conformations."""
+    curves = {
+        f"{name}/{statistic}": curve_as_json(curve)
+        for name, result in results.items()
+        if isinstance(result, MetricResult)
+        for statistic, curve in result.curves.items()
+    }
+    write_json(folder / "curves.json", curves)
+    count = len(truth.volume_names)
+    chosen = np.unique(np.linspace(0, count, min(count, _COMPARED_CONFORMATIONS), endpoint=False).astype(int))
+    for conformation in chosen:
+        row = nearest_to_mean(answer.embedding, np.flatnonzero(truth.conformation == conformation))
+        if row is not None:
+            volume = answer.maps_of(np.array([row]))[0]
+            write_volume(folder / f"conformation_{conformation:04d}.mrc", volume, truth.pixel_size_A)
+
+
+def nearest_to_mean(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> int | None:
+    """Return the row whose latent is nearest to the mean latent of `rows`, or None when there is none."""
+    if not len(rows):
+        return None
+    latents = embedding[rows]
+    return int(rows[np.argmin(np.square(latents - latents.mean(axis=0)).sum(axis=1))])
+
+
+def summary(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return (what, value) lines of the recommended statistics for the terminal."""
+    recommended = {"standard/moving_mask/auc", "standard/mask/auc", "standard/mean_1_10"}
+    lines = []
+    for row in table.to_dict("records"):
+        what = f"{row['metric']} {row['statistic']}"
+        if row["status"] != "ok":
+            lines.append((str(row["metric"]), f"{row['status']}: {row['reason']}"))
+        elif row["statistic"] in recommended:
+            normalised = "" if pd.isna(row["normalised"]) else f" (normalised {row['normalised']:.2f})"
+            lines.append((what, f"{row['value']:.3f} ± {row['standard_error']:.3f}{normalised}"))
+    return lines

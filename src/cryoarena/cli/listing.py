@@ -1,0 +1,68 @@
+"""`cryoarena list` and `cryoarena show`: what there is."""
+
+from dataclasses import asdict, fields, is_dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cryoarena.errors import UserError
+
+_KINDS = ("datasets", "methods", "metrics")
+
+
+def list_entries(kind: Annotated[str, typer.Argument(help="datasets, methods or metrics")]) -> None:
+    """List datasets, methods or metrics.
+
+    Example: [bold]cryoarena list methods[/bold]
+    """
+    table = Table("name", "what", title=kind)
+    for name, entry in _registry(kind).all().items():
+        table.add_row(name, entry.card.summary)
+    Console().print(table)
+
+
+def show(name: Annotated[str, typer.Argument(help="A dataset, method or metric.")]) -> None:
+    """Show the card, presets and options of one dataset, method or metric.
+
+    Example: [bold]cryoarena show ppca[/bold]
+    """
+    found = [(kind, _registry(kind).all()[name]) for kind in _KINDS if name in _registry(kind).all()]
+    if not found:
+        raise UserError(f"nothing is called {name!r}; see `cryoarena list {' | '.join(_KINDS)}`")
+    for kind, entry in found:
+        table = Table("field", "value", title=f"{name} ({kind[:-1]})", show_lines=True)
+        for key, value in _described(entry).items():
+            table.add_row(key, value)
+        Console().print(table)
+
+
+def _described(entry: Any) -> dict[str, str]:
+    rows = {key: _text(value) for key, value in asdict(entry.card).items()}
+    for preset, settings in getattr(entry, "presets", {}).items():
+        rows[f"preset {preset}"] = _text(asdict(settings))
+    options = getattr(entry, "options", None)
+    if is_dataclass(options):
+        rows["options (--set key=value)"] = "\n".join(f"{o.name} = {o.default}" for o in fields(options)) or "none"
+        rows["about the options"] = (options.__doc__ or "").strip()
+    return rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {item}" for key, item in value.items())
+    if isinstance(value, (tuple, list)):
+        return "\n".join(_text(item) for item in value)
+    return str(value)
+
+
+def _registry(kind: str) -> Any:
+    from cryoarena.datasets.base import datasets
+    from cryoarena.methods.base import methods
+    from cryoarena.metrics.base import metrics
+
+    registries = {"datasets": datasets, "methods": methods, "metrics": metrics}
+    if kind not in registries:
+        raise UserError(f"there are no {kind!r} to list; choose {', '.join(registries)}")
+    return registries[kind]

@@ -1,0 +1,65 @@
+"""The `cryoarena` command."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import typer
+
+from cryoarena import __version__
+from cryoarena.cli import bench, listing, make, report, run, score
+from cryoarena.errors import UserError
+
+EXIT_WRONG_INPUT = 2
+
+app = typer.Typer(
+    name="cryoarena",
+    help="Benchmark heterogeneous cryo-EM reconstruction: make data with known truth, run methods, score, report.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _one_sentence(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Print a UserError as one sentence and exit with code 2."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except UserError as error:
+            print(f"cryoarena: {error}", file=sys.stderr)
+            raise typer.Exit(EXIT_WRONG_INPUT) from error
+        except KeyboardInterrupt:
+            print("cryoarena: interrupted; repeat the command to go on", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return wrapped
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"cryoarena {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Benchmark heterogeneous cryo-EM reconstruction: make data with known truth, run methods, score, report."""
+
+
+_VERBS: dict[str, Callable[..., Any]] = {
+    "make": make.make,
+    "run": run.run,
+    "score": score.score,
+    "report": report.report,
+    "bench": bench.bench,
+    "list": listing.list_entries,
+    "show": listing.show,
+}
+for verb, command in _VERBS.items():
+    app.command(verb)(_one_sentence(command))

@@ -1,0 +1,40 @@
+"""`cryoarena make`: simulate a dataset."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def make(
+    name: Annotated[str, typer.Argument(help="Dataset, see `cryoarena list datasets`.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="New folder for the dataset.")],
+    preset: Annotated[str, typer.Option(help="paper: as published; small: the same physics in minutes.")] = "small",
+    images: Annotated[int | None, typer.Option(help="Number of images.")] = None,
+    box: Annotated[
+        int | None, typer.Option(help="Box of the images in pixels (even); the field of view stays.")
+    ] = None,
+    snr: Annotated[float | None, typer.Option(help="Signal variance / noise variance at the source box.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
+    structure: Annotated[Path | None, typer.Option(help="PDB or mmCIF file to use for the dataset's model.")] = None,
+    ctf: Annotated[Path | None, typer.Option(help="Table of real defoci (.npz, .star, .cs or cryoDRGN .pkl).")] = None,
+    processes: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = os.cpu_count() or 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
+) -> None:
+    """Simulate a particle stack with known truth. Interrupted, the same command goes on.
+
+    Example: [bold]cryoarena make igg-1d -o igg1d --preset small --processes 2[/bold]
+    """
+    from cryoarena.datasets.base import datasets
+    from cryoarena.datasets.defocus_table import read_defocus_table
+    from cryoarena.datasets.make import make_dataset
+    from cryoarena.datasets.settings import resolve_settings
+    from cryoarena.datasets.sources import locate_all
+
+    dataset = datasets.get(name)
+    settings = resolve_settings(dataset, preset, images, box, snr, seed)
+    table = None if ctf is None else read_defocus_table(ctf)
+    sources = locate_all(dataset.card, structure)
+    make_dataset(dataset, settings, sources, out, table, overwrite, processes)
+    print(f"{settings.images} images of {settings.box_px} px in {out}")

@@ -1,0 +1,44 @@
+"""`cryoarena run`: run a method on a dataset."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryoarena.errors import UserError
+
+
+def run(
+    method: Annotated[str, typer.Argument(help="Method, see `cryoarena list methods`.")],
+    dataset_dir: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="New folder for the result.")],
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, may be repeated; see `cryoarena show METHOD`."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option(help="Seed of the method.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
+) -> None:
+    """Reconstruct a dataset with one method.
+
+    Example: [bold]cryoarena run ppca igg1d -o ppca --set components=6[/bold]
+    """
+    from cryoarena.benchmark.run_cell import run_method
+
+    if device not in {"cpu", "cuda"}:
+        raise UserError(f"--device must be cpu or cuda, not {device!r}")
+    info = run_method(method, dataset_dir, out, _parse(options or []), device, seed, overwrite)
+    if info["status"] != "ok":
+        raise UserError(f"{method} is {info['status']} on {dataset_dir}: {info['reason']} (recorded in {out})")
+    print(f"{method}: {info['wall_s']:.1f} s, {info['peak_memory_bytes'] / 1e9:.2f} GB, result in {out}")
+
+
+def _parse(options: list[str]) -> dict[str, str]:
+    parsed = {}
+    for option in options:
+        key, separator, value = option.partition("=")
+        if not separator:
+            raise UserError(f"--set takes key=value, not {option!r}")
+        parsed[key] = value
+    return parsed

@@ -1,0 +1,227 @@
+"""Make a dataset folder: resumable after a kill, the same bytes for the same seed whatever the number of processes."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena import __version__
+from cryoarena.datasets.base import Dataset, Ensemble, Settings
+from cryoarena.datasets.draw import RandomStreams, draw_particles
+from cryoarena.datasets.parallel import in_parallel
+from cryoarena.datasets.write_truth import write_truth
+from cryoarena.errors import UserError
+from cryoarena.files import read_json, require_empty_output, require_free_space, sha256_of, write_json
+from cryoarena.imaging.defocus import DefocusTable
+from cryoarena.imaging.simulate import Particles, Specimen, signal_sums, simulate_images
+from cryoarena.particles.dataset_folder import write_tables
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.stack import StackWriter
+from cryoarena.structures.render import check_fits
+
+SHARD_IMAGES = 1000
+_BATCH = 100
+_MAKING = ".making.json"
+
+
+def make_dataset(
+    dataset: Dataset,
+    settings: Settings,
+    sources: dict[str, Path],
+    out: Path,
+    defocus_table: DefocusTable | None = None,
+    overwrite: bool = False,
+    processes: int = 1,
+) -> None:
+    """Write a whole dataset folder (docs/formats.md); run again after an interruption, it goes on.
+
+    Args:
+        dataset: the recipe.
+        settings: resolved numbers.
+        sources: path of each source file by name.
+        out: new folder, or one that an interrupted run with the same settings left.
+        defocus_table: real values to draw from; parametric when None.
+        overwrite: replace whatever `out` holds.
+        processes: how many work at once; does not change a byte.
+
+    Raises:
+        UserError: when the folder is in use, the disk is too small or the object does not fit its box.
+    """
+    recipe = _recipe(dataset, settings, sources, defocus_table)
+    dataset_id = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    begun = _is_begun(out, dataset_id, overwrite)
+    if not begun and not overwrite:
+        require_empty_output(out, overwrite=False)
+    require_free_space(out, 4 * settings.images * settings.box_px**2 + 4 * settings.conformations * settings.box_px**3)
+
+    ensemble = dataset.build(settings, sources)
+    _require_fit(ensemble.specimen, settings)
+    # Only now, when nothing can be wrong with the input any more, may an old folder go.
+    if not begun:
+        require_empty_output(out, overwrite)
+    write_json(out / _MAKING, {"id": dataset_id})
+    particles = draw_particles(ensemble, settings, defocus_table)
+    variance = _signal_variance(ensemble.specimen, particles, settings, processes)
+    # Noise of unit variance at D; cropping from D0 keeps values, so it divides the noise variance by (D0/D)².
+    noise_variance = variance / settings.snr * (settings.box_px / settings.source_box_px) ** 2
+    amplitude = float(1 / np.sqrt(noise_variance))
+
+    particle_id = np.arange(1, settings.images + 1)
+    stacks = _write_stacks(ensemble.specimen, particles, settings, amplitude, out, processes)
+    write_truth(ensemble, particles, particle_id, settings, amplitude, out, processes)
+    tables = write_tables(out, _particle_set(particles, particle_id, settings, stacks))
+    _write_card(dataset, settings, ensemble, recipe, dataset_id, variance, amplitude, tables, out, processes)
+    (out / _MAKING).unlink()
+
+
+def _recipe(
+    dataset: Dataset, settings: Settings, sources: dict[str, Path], defocus_table: DefocusTable | None
+) -> dict[str, Any]:
+    table_hash = None
+    if defocus_table is not None:
+        values = np.stack([defocus_table.defocus_u_A, defocus_table.defocus_v_A, defocus_table.azimuth_deg])
+        table_hash = hashlib.sha256(np.ascontiguousarray(values, "<f8").tobytes()).hexdigest()
+    return {
+        "dataset": dataset.card.name,
+        **asdict(settings),
+        "pixel_size_A": settings.pixel_size_A,
+        "snr_box_px": settings.source_box_px,
+        "sources": {name: {"file": path.name, "sha256": sha256_of(path)} for name, path in sorted(sources.items())},
+        "defocus": "parametric" if table_hash is None else "table",
+        "defocus_table_sha256": table_hash,
+        "generator": __version__,
+    }
+
+
+def _is_begun(out: Path, dataset_id: str, overwrite: bool) -> bool:
+    """Tell whether `out` was left by an interrupted run of the same recipe.
+
+    Raises:
+        UserError: when it holds anything else that may not be replaced.
+    """
+    if overwrite or not (out / _MAKING).exists():
+        return False
+    if read_json(out / _MAKING)["id"] != dataset_id:
+        raise UserError(
+            f"{out} holds an unfinished dataset of other settings; repeat its command to finish it or add "
+            "--overwrite to replace it"
+        )
+    return True
+
+
+def _require_fit(specimen: Specimen, settings: Settings) -> None:
+    largest = max(specimen.position_A, key=lambda position_A: float(np.square(position_A).sum(axis=1).max()))
+    max_shift_A = np.sqrt(2) * settings.max_shift_px * settings.source_pixel_size_A
+    check_fits(largest, settings.source_box_px, settings.source_pixel_size_A, float(max_shift_A))
+
+
+def _shards(n: int) -> list[slice]:
+    return [slice(start, min(start + SHARD_IMAGES, n)) for start in range(0, n, SHARD_IMAGES)]
+
+
+def _signal_variance(specimen: Specimen, particles: Particles, settings: Settings, processes: int) -> float:
+    """Return the variance of all CTF-applied, noise-free images over the whole source box."""
+    box_px, pixel_size_A = settings.source_box_px, settings.source_pixel_size_A
+    jobs = [(specimen, particles[shard], box_px, pixel_size_A) for shard in _shards(len(particles))]
+    sums = np.array(in_parallel("Measuring the signal", processes, signal_sums, jobs)).sum(axis=0)
+    mean, mean_square = sums / (len(particles) * box_px**2)
+    return float(mean_square - mean**2)
+
+
+def _write_stacks(
+    specimen: Specimen, particles: Particles, settings: Settings, amplitude: float, out: Path, processes: int
+) -> list[Path]:
+    shards = _shards(len(particles))
+    paths = [out / "particles" / f"{number:04d}.mrcs" for number in range(len(shards))]
+    jobs = [
+        (specimen, particles[shard], settings, amplitude, number, path)
+        for number, (shard, path) in enumerate(zip(shards, paths, strict=True))
+        if not path.exists()
+    ]
+    in_parallel("Writing images", processes, _write_stack, jobs)
+    return paths
+
+
+def _write_stack(
+    specimen: Specimen, particles: Particles, settings: Settings, amplitude: float, number: int, path: Path
+) -> None:
+    rng = RandomStreams(settings.seed).generator("noise", number)
+    with StackWriter(path, len(particles), settings.box_px, settings.pixel_size_A) as stack:
+        for start in range(0, len(particles), _BATCH):
+            stack.append(
+                simulate_images(
+                    specimen,
+                    particles[start : start + _BATCH],
+                    settings.box_px,
+                    settings.pixel_size_A,
+                    amplitude,
+                    settings.contrast_sign,
+                    rng,
+                )
+            )
+
+
+def _particle_set(
+    particles: Particles, particle_id: NDArray[np.int64], settings: Settings, stacks: list[Path]
+) -> ParticleSet:
+    n = len(particles)
+    return ParticleSet(
+        particle_id=particle_id,
+        box_px=settings.box_px,
+        pixel_size_A=settings.pixel_size_A,
+        contrast_sign=settings.contrast_sign,
+        stack_files=tuple(stacks),
+        stack_index=np.arange(n) // SHARD_IMAGES,
+        slice_index=np.arange(n) % SHARD_IMAGES,
+        poses=particles.poses,
+        ctf=particles.ctf,
+        half_set=RandomStreams(settings.seed).generator("half-set").permutation(np.arange(n) % 2),
+    )
+
+
+def _write_card(
+    dataset: Dataset,
+    settings: Settings,
+    ensemble: Ensemble,
+    recipe: dict[str, Any],
+    dataset_id: str,
+    variance: float,
+    amplitude: float,
+    tables: list[Path],
+    out: Path,
+    processes: int,
+) -> None:
+    """Write dataset.json, the last file: a folder that has it is whole."""
+    files = sorted(
+        {
+            *tables,
+            *(out / "particles").glob("*.mrcs"),
+            *(p for p in (out / "truth").rglob("*") if p.is_file()),
+        }
+    )
+    hashes = in_parallel("Checksums", processes, sha256_of, [(path,) for path in files])
+    card = asdict(dataset.card)
+    cvs = card.pop("cvs")
+    write_json(
+        out / "dataset.json",
+        {
+            "format": 1,
+            "id": dataset_id,
+            "name": dataset.card.name,
+            "card": card,
+            "cvs": cvs,
+            "recipe": {
+                **recipe,
+                "noise_sigma": 1.0,
+                "signal_variance_at_source_box": variance,
+                "image_units_per_projected_density": amplitude,
+            },
+            "generator": {"cryoarena": __version__},
+            "notes": [*dataset.card.notes, *ensemble.notes],
+            "files": {path.relative_to(out).as_posix(): digest for path, digest in zip(files, hashes, strict=True)},
+        },
+    )

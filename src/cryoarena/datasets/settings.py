@@ -1,0 +1,49 @@
+"""Turn a preset and what the user asked for into checked settings."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cryoarena.datasets.base import Dataset, Settings
+from cryoarena.errors import UserError
+
+_SMALLEST_BOX_PX = 16
+
+
+def resolve_settings(
+    dataset: Dataset,
+    preset: str,
+    images: int | None = None,
+    box_px: int | None = None,
+    snr: float | None = None,
+    seed: int = 0,
+) -> Settings:
+    """Take a preset's numbers, replace those given, and check them.
+
+    Raises:
+        UserError: for an unknown preset or an impossible number.
+    """
+    if preset not in dataset.presets:
+        known = ", ".join(sorted(dataset.presets))
+        raise UserError(f"{dataset.card.name} has no preset {preset!r}; it has: {known}")
+    settings = replace(dataset.presets[preset], seed=seed)
+    if images is not None:
+        settings = replace(settings, images=images)
+    if box_px is not None:
+        settings = replace(settings, box_px=box_px)
+    if snr is not None:
+        settings = replace(settings, snr=snr)
+    if settings.images < 1:
+        raise UserError(f"--images must be at least 1, not {settings.images}")
+    if not (settings.snr > 0 and np.isfinite(settings.snr)):
+        raise UserError(f"--snr must be a number greater than 0, not {settings.snr}")
+    if settings.box_px % 2 or settings.box_px < _SMALLEST_BOX_PX:
+        raise UserError(f"--box must be an even number of pixels, at least {_SMALLEST_BOX_PX}, not {settings.box_px}")
+    if settings.box_px > settings.source_box_px:
+        raise UserError(
+            f"--box {settings.box_px} is larger than the box of {settings.source_box_px} px "
+            f"({settings.source_pixel_size_A} Å) that {dataset.card.name} is simulated at; choose at most that"
+        )
+    if settings.seed < 0:
+        raise UserError(f"--seed must not be negative, not {settings.seed}")
+    return settings

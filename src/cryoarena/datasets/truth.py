@@ -1,0 +1,94 @@
+"""Read the truth of a dataset folder; for scorers and reports, never for methods."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cryoarena.errors import UserError
+from cryoarena.files import read_json
+from cryoarena.volumes.mrc import read_volume
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth of a dataset folder.
+
+    Attributes:
+        folder: of the dataset.
+        info: dataset.json.
+        particle_id: (N,).
+        conformation: (N,) of each particle.
+        cvs: name -> (K,) value per conformation.
+        periods: name -> period of an angle, or None.
+        volume_names: (K,) file names of the true maps.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+    particle_id: NDArray[np.int64]
+    conformation: NDArray[np.int64]
+    cvs: dict[str, NDArray[np.float64]]
+    periods: dict[str, float | None]
+    volume_names: tuple[str, ...]
+
+    @property
+    def pixel_size_A(self) -> float:
+        """Return the pixel size of maps and images (Å)."""
+        return float(self.info["recipe"]["pixel_size_A"])
+
+    def volume(self, conformation: int) -> NDArray[np.float32]:
+        """Return the true map (D, D, D) of a conformation, in image units."""
+        return read_volume(self.folder / "truth" / "volumes" / self.volume_names[conformation])[0]
+
+    def masks(self) -> dict[str, NDArray[np.float32] | None]:
+        """Return the masks that maps are compared in: no_mask, mask and moving_mask."""
+        truth = self.folder / "truth"
+        return {
+            "no_mask": None,
+            "mask": read_volume(truth / "mask.mrc")[0],
+            "moving_mask": read_volume(truth / "mask_moving.mrc")[0],
+        }
+
+    def embedding(self) -> NDArray[np.float64]:
+        """Return the true embedding (K, c) of the conformations: CVs, angles as cosine and sine.
+
+        An angle's circle has circumference `period`, so that small differences keep their unit.
+        """
+        columns = []
+        for name, values in self.cvs.items():
+            period = self.periods[name]
+            if period is None:
+                columns.append(values)
+            else:
+                angle = 2 * np.pi * values / period
+                radius = period / (2 * np.pi)
+                columns += [radius * np.cos(angle), radius * np.sin(angle)]
+        return np.stack(columns, axis=1)
+
+
+def open_truth(folder: Path) -> Truth:
+    """Open the truth of a dataset folder.
+
+    Raises:
+        UserError: when the folder is no dataset or has no truth.
+    """
+    info = read_json(folder / "dataset.json")
+    paths = [folder / "truth" / f"{name}.parquet" for name in ("particles", "conformations")]
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path} does not exist; a dataset can only be scored where its truth is")
+    particles, conformations = (pd.read_parquet(path) for path in paths)
+    conformations = conformations.sort_values("conformation")
+    return Truth(
+        folder=folder,
+        info=info,
+        particle_id=particles["particle_id"].to_numpy(np.int64),
+        conformation=particles["conformation"].to_numpy(np.int64),
+        cvs={cv["name"]: conformations[f"cv_{cv['name']}"].to_numpy(np.float64) for cv in info["cvs"]},
+        periods={cv["name"]: cv["period"] for cv in info["cvs"]},
+        volume_names=tuple(conformations["volume"]),
+    )

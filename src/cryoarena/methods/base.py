@@ -1,0 +1,116 @@
+"""The contract of a method: a card, options, `fit`, and a reconstruction that gives maps at latents."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.errors import UserError
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.progress import Report
+from cryoarena.registry import Registry
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """What a method is and what it needs."""
+
+    name: str
+    title: str
+    family: str
+    summary: str
+    citation: str
+    heterogeneity: Literal["none", "discrete", "continuous"]
+    needs_poses: bool = True
+    needs_gpu: bool = False
+
+
+class Reconstruction(ABC):
+    """What a method found. Row i of the arrays belongs to particle i of the particle set.
+
+    Attributes:
+        embedding: (N, d) float32 latent of every particle.
+        posterior: (N, K) class probabilities, or None.
+        representatives: (k, d) latents whose maps are written beside the result.
+        history: one dict of numbers per iteration.
+    """
+
+    embedding: NDArray[np.float32]
+    posterior: NDArray[np.float32] | None
+    representatives: NDArray[np.float32]
+    history: list[dict[str, float]]
+
+    @abstractmethod
+    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the maps (k, D, D, D) at latents (k, d)."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write all that `volumes_at` needs as .npy and .json files."""
+
+
+OptionsT = TypeVar("OptionsT")
+
+
+class Method(ABC, Generic[OptionsT]):
+    """One reconstruction method; subclasses are final. `options` is a frozen dataclass with defaults."""
+
+    card: ClassVar[MethodCard]
+    options: type[OptionsT]
+
+    @abstractmethod
+    def fit(
+        self, particles: ParticleSet, options: OptionsT, device: str, seed: int, progress: Report
+    ) -> Reconstruction:
+        """Reconstruct from what a user would have: images, poses, CTF; never the truth."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> Reconstruction:
+        """Read back what `Reconstruction.save` wrote."""
+
+    def not_applicable(self, particles: ParticleSet) -> str | None:
+        """Return why this method cannot run on these particles, or None."""
+        if self.card.needs_poses and particles.poses is None:
+            return "the particles have no poses"
+        if particles.ctf is None:
+            return "the particles have no CTF parameters"
+        return None
+
+
+methods: Registry[Method[Any]] = Registry("method", "cryoarena.methods")
+
+
+def method(cls: type[Method[Any]]) -> type[Method[Any]]:
+    """Register the decorated method class."""
+    methods.register(cls())
+    return cls
+
+
+def parse_options(options: type[OptionsT], given: dict[str, str]) -> OptionsT:
+    """Turn `key=value` strings into an options dataclass.
+
+    Raises:
+        UserError: for an unknown key or a value of the wrong type.
+    """
+    resolved: Any = options()
+    known = {item.name: item for item in fields(resolved)}
+    for key, text in given.items():
+        if key not in known:
+            raise UserError(f"there is no option {key!r}; this method has: {', '.join(known) or 'none'}")
+        kind = type(getattr(resolved, key))
+        try:
+            value = _parse_bool(text) if kind is bool else kind(text)
+        except ValueError as error:
+            raise UserError(f"option {key} must be of type {kind.__name__}, not {text!r}") from error
+        resolved = replace(resolved, **{key: value})
+    return resolved  # type: ignore[no-any-return]
+
+
+def _parse_bool(text: str) -> bool:
+    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in values:
+        raise ValueError(text)
+    return values[text.lower()]

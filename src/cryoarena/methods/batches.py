@@ -1,0 +1,62 @@
+"""Stream particle images as Fourier coefficients."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cryoarena.imaging.ctf import ctf
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.volumes.slicing import ImagePoints
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some particles, ready for slicing operators.
+
+    Attributes:
+        rows: (n,) rows of the particle set.
+        data: (n, P) complex64 coefficients, centred by the shift, protein contrast as in data = ctf · slice + noise.
+        ctf: (n, P) float32.
+        rotations: (n, 3, 3) float32 object to image.
+    """
+
+    rows: NDArray[np.int64]
+    data: Tensor
+    ctf: Tensor
+    rotations: Tensor
+
+
+def fourier_batches(
+    particles: ParticleSet,
+    points: ImagePoints,
+    rows: NDArray[np.int64] | None = None,
+    batch_images: int = 100,
+) -> Iterator[Batch]:
+    """Yield batches of particles as coefficients at `points`.
+
+    The images are -contrast_sign · CTF · projection + noise; the sign is taken out here, so that every method
+    works with data = ctf · slice + noise.
+    """
+    assert particles.poses is not None
+    assert particles.ctf is not None
+    device = points.kx.device
+    field_of_view_A = particles.box_px * particles.pixel_size_A
+    frequency_x = points.kx.float() / field_of_view_A
+    frequency_y = points.ky.float() / field_of_view_A
+    all_rows = np.arange(len(particles)) if rows is None else rows
+    for start in range(0, len(all_rows), batch_images):
+        batch = all_rows[start : start + batch_images]
+        images = torch.from_numpy(particles.images(batch)).to(device)
+        poses = particles.poses[batch]
+        shift_A = torch.as_tensor(poses.shift_A, dtype=torch.float32, device=device)
+        phase = 2 * torch.pi * (shift_A[:, :1] * frequency_x + shift_A[:, 1:] * frequency_y)
+        yield Batch(
+            rows=batch,
+            data=-particles.contrast_sign * points.of_images(images) * torch.polar(torch.ones_like(phase), phase),
+            ctf=ctf(particles.ctf[batch], frequency_x, frequency_y),
+            rotations=torch.as_tensor(poses.rotation_object_to_image, dtype=torch.float32, device=device),
+        )

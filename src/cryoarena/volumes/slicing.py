@@ -1,0 +1,243 @@
+"""Central slices of maps by trilinear interpolation on an oversampled Fourier grid, and the adjoint.
+
+This is the ordinary operator of reconstruction programs (RELION: Scheres 2012, doi:10.1016/j.jsb.2012.09.006),
+in torch, on CPU or CUDA. The simulator does not use it.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+OVERSAMPLING = 2
+
+
+@dataclass(frozen=True)
+class ImagePoints:
+    """The independent Fourier coefficients of a real D x D image within a radius.
+
+    One point for every pair ±k with 0 <= |k| <= radius: columns kx >= 0, and ky >= 0 where kx is 0.
+
+    Attributes:
+        box_px: image side D.
+        kx, ky: (P,) int64, in cycles per box.
+        shell: (P,) int64, |k| rounded to the nearest integer.
+    """
+
+    box_px: int
+    kx: Tensor
+    ky: Tensor
+    shell: Tensor
+
+    @staticmethod
+    def within(box_px: int, radius: float, device: torch.device) -> "ImagePoints":
+        """Return the points of a D x D image with |k| <= radius (at most D/2 - 1 along each axis)."""
+        limit = min(math.floor(radius), box_px // 2 - 1)
+        k = torch.arange(-limit, limit + 1, device=device)
+        ky, kx = torch.meshgrid(k, k[limit:], indexing="ij")
+        length = torch.sqrt((kx**2 + ky**2).double())
+        kept = (length <= radius) & ((kx > 0) | (ky >= 0))
+        return ImagePoints(box_px, kx[kept], ky[kept], torch.round(length[kept]).long())
+
+    def __len__(self) -> int:
+        return len(self.kx)
+
+    def of_images(self, images: Tensor) -> Tensor:
+        """Return centred Fourier coefficients (n, P) of images (n, D, D) with origin D//2."""
+        spectra = torch.fft.rfft2(images)
+        values = spectra[:, self.ky % self.box_px, self.kx]
+        centred: Tensor = values * (1 - 2 * ((self.kx + self.ky) % 2))
+        return centred
+
+
+@dataclass(frozen=True)
+class FourierGrid:
+    """A twice oversampled half-space grid (kx >= 0) that holds maps of box D up to a radius.
+
+    Grid values are (V, M) float32 tables of M real channels, or (V, M, 2) for M complex maps, so that all
+    channels of a voxel are neighbours in memory.
+
+    Attributes:
+        box_px: map side D.
+        radius: largest |k| (cycles per box) that is sliced or inserted.
+        device: where the tables live.
+    """
+
+    box_px: int
+    radius: float
+    device: torch.device
+    reach: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Fix the number of grid steps from the centre to the edge (one more than the radius needs)."""
+        object.__setattr__(self, "reach", math.floor(OVERSAMPLING * self.radius) + 1)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Return the grid's (z, y, x) size; z and y run from -reach to reach, x from 0 to reach."""
+        side = 2 * self.reach + 1
+        return side, side, self.reach + 1
+
+    @property
+    def size(self) -> int:
+        """Return the number of grid voxels V."""
+        return math.prod(self.shape)
+
+    def shells(self) -> Tensor:
+        """Return |k| of every grid voxel, rounded to the nearest integer in cycles per box; (V,) int64."""
+        axis = torch.arange(-self.reach, self.reach + 1, device=self.device, dtype=torch.float32)
+        z, y, x = torch.meshgrid(axis, axis, axis[self.reach :], indexing="ij")
+        return torch.round(torch.sqrt(x**2 + y**2 + z**2) / OVERSAMPLING).long().reshape(-1)
+
+    def _corners(self, points: ImagePoints, rotations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return voxel numbers and weights (n·P, 8), and the sign of the imaginary part (n·P,)."""
+        plane = torch.stack([points.kx, points.ky], dim=1).float() * OVERSAMPLING
+        # F2(k) = F3(kx R[0] + ky R[1]): the rows of R are the image axes in the object's frame.
+        position = (plane @ rotations[:, :2].float()).reshape(-1, 3)
+        # The map is real: F3(-k) is the conjugate of F3(k), so only x >= 0 is kept.
+        sign = torch.where(position[:, 0] < 0, -1.0, 1.0)
+        position = position * sign[:, None]
+        low = torch.floor(position)
+        high_weight = position - low
+        low_weight = 1 - high_weight
+        _, ny, nx = self.shape
+        first = low.long()
+        base = ((first[:, 2] + self.reach) * ny + first[:, 1] + self.reach) * nx + first[:, 0]
+        steps = torch.tensor([0, 1, nx, nx + 1, ny * nx, ny * nx + 1, ny * nx + nx, ny * nx + nx + 1])
+        zy = torch.stack(
+            [
+                low_weight[:, 2] * low_weight[:, 1],
+                low_weight[:, 2] * high_weight[:, 1],
+                high_weight[:, 2] * low_weight[:, 1],
+                high_weight[:, 2] * high_weight[:, 1],
+            ],
+            dim=1,
+        )
+        along_x = torch.stack([low_weight[:, 0], high_weight[:, 0]], dim=1)
+        weights = (zy[:, :, None] * along_x[:, None, :]).reshape(-1, 8)
+        return base[:, None] + steps.to(self.device), weights, sign
+
+    def slices(self, values: Tensor, points: ImagePoints, rotations: Tensor) -> Tensor:
+        """Return central slices (n, P, M) complex64 of complex maps.
+
+        Args:
+            values: (V, M, 2) grid values.
+            points: P points of the image plane.
+            rotations: (n, 3, 3) object to image.
+        """
+        corners, weights, sign = self._corners(points, rotations)
+        table = values.reshape(self.size, -1)
+        flat = torch.nn.functional.embedding_bag(corners, table, per_sample_weights=weights, mode="sum")
+        pairs = flat.reshape(len(corners), -1, 2) * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
+        return torch.view_as_complex(pairs.contiguous()).reshape(len(rotations), len(points), -1)
+
+    def insert(
+        self,
+        points: ImagePoints,
+        rotations: Tensor,
+        data: Tensor,
+        weight: Tensor,
+        into_data: Tensor,
+        into_weight: Tensor,
+    ) -> None:
+        """Add n images to the accumulators, the adjoint of `slices`.
+
+        Args:
+            points: P points of the image plane.
+            rotations: (n, 3, 3) object to image.
+            data: (n, P, M) complex64, e.g. CTF · image / noise variance.
+            weight: (n, P, W) float32, e.g. CTF² / noise variance.
+            into_data: (V, M, 2) float32, changed in place.
+            into_weight: (V, W) float32, changed in place.
+        """
+        corners, weights, sign = self._corners(points, rotations)
+        pairs = torch.view_as_real(data.reshape(len(corners), -1).contiguous())
+        pairs = pairs * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
+        columns = pairs.reshape(len(corners), -1)
+        rows = weight.reshape(len(corners), -1)
+        data_table = into_data.view(self.size, -1)
+        for corner in range(8):
+            data_table.index_add_(0, corners[:, corner], columns * weights[:, corner, None])
+            into_weight.index_add_(0, corners[:, corner], rows * weights[:, corner, None])
+
+    def complete(self, accumulated_data: Tensor, accumulated_weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Make the x = 0 plane Hermitian and count voxels of the map, not of the finer grid.
+
+        Call once, after the last `insert`. A datum's weight is spread over an OVERSAMPLING³ times finer grid;
+        multiplying by that factor makes weights comparable with a prior per voxel (as RELION does).
+        """
+        nz, ny, nx = self.shape
+        factor = float(OVERSAMPLING**3)
+        data = accumulated_data.view(nz, ny, nx, -1, 2) * factor
+        weight = accumulated_weight.view(nz, ny, nx, -1) * factor
+        conjugate = torch.tensor([1.0, -1.0], device=self.device)
+        data[:, :, 0] += torch.flip(data[:, :, 0], dims=(0, 1)) * conjugate
+        weight[:, :, 0] += torch.flip(weight[:, :, 0], dims=(0, 1))
+        return data.reshape(self.size, -1, 2), weight.reshape(self.size, -1)
+
+    def from_volumes(self, volumes: Tensor) -> Tensor:
+        """Return grid values (V, M, 2) of real maps (M, D, D, D), corrected for the kernel."""
+        padded_px = OVERSAMPLING * self.box_px
+        before = padded_px // 2 - self.box_px // 2
+        padded = torch.zeros((padded_px,) * 3, device=self.device)
+        inner = slice(before, before + self.box_px)
+        columns = []
+        for volume in volumes:
+            padded[inner, inner, inner] = volume / self._kernel()
+            # Values at integer k keep their meaning: DFT sums over voxels of the padded map at twice the k.
+            spectrum = torch.fft.rfftn(torch.fft.ifftshift(padded))
+            index = torch.arange(-self.reach, self.reach + 1, device=self.device) % padded_px
+            kept = spectrum[index][:, index][:, :, : self.reach + 1]
+            columns.append(torch.view_as_real(kept).reshape(self.size, 1, 2))
+        return torch.cat(columns, dim=1)
+
+    def to_volumes(self, values: Tensor) -> Tensor:
+        """Return real maps (M, D, D, D) of grid values (V, M, 2), corrected for the kernel."""
+        padded_px = OVERSAMPLING * self.box_px
+        nz, ny, nx = self.shape
+        inside = self.shells().reshape(nz, ny, nx) <= self.radius
+        before = padded_px // 2 - self.box_px // 2
+        inner = slice(before, before + self.box_px)
+        index = torch.arange(-self.reach, self.reach + 1, device=self.device) % padded_px
+        volumes = []
+        for map_index in range(values.shape[1]):
+            kept = torch.view_as_complex(values[:, map_index].contiguous()).reshape(nz, ny, nx) * inside
+            spectrum = torch.zeros(
+                (padded_px, padded_px, padded_px // 2 + 1), dtype=torch.complex64, device=self.device
+            )
+            spectrum[index[:, None], index[None, :], :nx] = kept
+            padded = torch.fft.fftshift(torch.fft.irfftn(spectrum, s=(padded_px,) * 3))
+            volumes.append(padded[inner, inner, inner] / self._kernel())
+        return torch.stack(volumes) if volumes else torch.zeros((0,) + (self.box_px,) * 3)
+
+    def _kernel(self) -> Tensor:
+        """Return sinc² along each axis: the real-space transform of the trilinear kernel; (D, D, D)."""
+        offset = torch.arange(self.box_px, device=self.device) - self.box_px // 2
+        axis = torch.sinc(offset / (OVERSAMPLING * self.box_px)) ** 2
+        return axis[:, None, None] * axis[:, None] * axis
+
+
+def soft_sphere(box_px: int, radius_px: float, edge_px: float, device: torch.device) -> Tensor:
+    """Return a spherical mask (D, D, D) with a raised-cosine edge outside `radius_px`."""
+    offset = torch.arange(box_px, device=device, dtype=torch.float32) - box_px // 2
+    distance = torch.sqrt(offset[:, None, None] ** 2 + offset[:, None] ** 2 + offset**2)
+    ramp = ((distance - radius_px) / edge_px).clamp(0, 1)
+    return 0.5 + 0.5 * torch.cos(math.pi * ramp)
+
+
+def shell_means(values: Tensor, shells: Tensor, n_shells: int) -> Tensor:
+    """Average values (V, …) over shells; (n_shells, …). Empty shells give 0; shells beyond are left out."""
+    kept = shells < n_shells
+    flat = values[kept].reshape(int(kept.sum()), -1).double()
+    sums = torch.zeros(n_shells, flat.shape[1], dtype=torch.float64, device=values.device)
+    sums.index_add_(0, shells[kept], flat)
+    counts = torch.bincount(shells[kept], minlength=n_shells).clamp(min=1)
+    return (sums / counts[:, None]).reshape((n_shells, *values.shape[1:])).float()
+
+
+def as_volume(volume: Tensor) -> NDArray[np.float32]:
+    """Copy a map to numpy float32."""
+    return np.asarray(volume.detach().cpu().numpy(), np.float32)
