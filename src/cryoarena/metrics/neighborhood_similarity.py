@@ -190,10 +190,8 @@ def _ordered_overlap(
 def _nearest(distance: NDArray[np.float64], members: int) -> NDArray[np.int64]:
     """Return the rows of the nearest points in order, the lower row first among equals."""
     reach = np.partition(distance, members - 1)[members - 1]
-    rows = np.asarray(np.flatnonzero(distance <= reach), np.int64)
-    order = np.argsort(distance[rows], kind="stable")
-    nearest: NDArray[np.int64] = rows[order[:members]]
-    return nearest
+    rows = np.flatnonzero(distance <= reach)
+    return rows[np.argsort(distance[rows], kind="stable")[:members]]
 
 
 def _checked(
@@ -213,7 +211,7 @@ def _checked(
 
 
 def _neighbors(n: int) -> NDArray[np.int64]:
-    return np.maximum(np.array(RADII_PERCENT) * n // 100, 1)
+    return np.array([max(1, percent * n // 100) for percent in RADII_PERCENT])
 
 
 def _sample(n: int, max_queries: int) -> NDArray[np.int64]:
