@@ -1,0 +1,95 @@
+"""The trilinear operator against analytic projections of Gaussians."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from cryoarena.imaging.poses import random_poses
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, soft_sphere
+
+BOX_PX, SIGMA_PX = 32, 1.8
+CPU = torch.device("cpu")
+
+
+def blobs(rng: np.random.Generator) -> NDArray[np.float64]:
+    return rng.normal(size=(9, 3)) * 3.5
+
+
+def volume_of(centres: NDArray[np.float64]) -> torch.Tensor:
+    axis = np.arange(BOX_PX) - BOX_PX // 2
+    volume = np.zeros((BOX_PX,) * 3)
+    for centre in centres:
+        x, y, z = (np.exp(-((axis - c) ** 2) / (2 * SIGMA_PX**2)) for c in centre)
+        volume += z[:, None, None] * y[:, None] * x
+    return torch.from_numpy(volume).float()
+
+
+def images_of(centres: NDArray[np.float64], rotations: NDArray[np.float64]) -> torch.Tensor:
+    axis = np.arange(BOX_PX) - BOX_PX // 2
+    images = np.zeros((len(rotations), BOX_PX, BOX_PX))
+    for image, rotation in zip(images, rotations, strict=True):
+        for x, y, _ in centres @ rotation.T:
+            along_y, along_x = (np.exp(-((axis - c) ** 2) / (2 * SIGMA_PX**2)) for c in (y, x))
+            image += np.sqrt(2 * np.pi) * SIGMA_PX * np.outer(along_y, along_x)
+    return torch.from_numpy(images).float()
+
+
+def test_points_count_every_coefficient_once() -> None:
+    points = ImagePoints.within(BOX_PX, BOX_PX / 2 - 1, CPU)
+    pairs = {(int(x), int(y)) for x, y in zip(points.kx, points.ky, strict=True)}
+    assert len(pairs) == len(points)
+    assert (0, 0) in pairs
+    assert not any((-x, -y) in pairs for x, y in pairs if (x, y) != (0, 0))
+    everything = {(x, y) for x in range(-15, 16) for y in range(-15, 16) if x**2 + y**2 <= 15**2}
+    assert pairs | {(-x, -y) for x, y in pairs} == everything
+
+
+def test_slices_are_projections() -> None:
+    rng = np.random.default_rng(0)
+    centres = blobs(rng)
+    rotations = random_poses(6, 0.0, rng).rotation_object_to_image
+    grid = FourierGrid(BOX_PX, BOX_PX / 2 - 1, CPU)
+    points = ImagePoints.within(BOX_PX, BOX_PX / 2 - 1, CPU)
+    slices = grid.slices(grid.from_volumes(volume_of(centres)[None]), points, torch.from_numpy(rotations))[:, :, 0]
+    expected = points.of_images(images_of(centres, rotations))
+    assert torch.linalg.norm(slices - expected) < 0.02 * torch.linalg.norm(expected)
+
+
+def test_insertion_is_the_adjoint_of_slicing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rotations = torch.from_numpy(random_poses(4, 0.0, np.random.default_rng(1)).rotation_object_to_image)
+    grid = FourierGrid(BOX_PX, 12.0, CPU)
+    points = ImagePoints.within(BOX_PX, 12.0, CPU)
+    values = torch.randn((grid.size, 2, 2), generator=generator)
+    data = torch.randn((4, len(points), 2), generator=generator, dtype=torch.complex64)
+    into, weight = torch.zeros((grid.size, 2, 2)), torch.zeros((grid.size, 1))
+    grid.insert(points, rotations, data, torch.ones((4, len(points), 1)), into, weight)
+    left = (torch.view_as_real(grid.slices(values, points, rotations)) * torch.view_as_real(data)).double().sum()
+    assert float(left) == pytest.approx(float((values * into).double().sum()), rel=1e-4)
+    assert float(weight.sum()) == pytest.approx(4 * len(points), rel=1e-5)
+
+
+def test_many_clean_slices_give_the_map_back() -> None:
+    rng = np.random.default_rng(2)
+    centres = blobs(rng)
+    rotations = random_poses(600, 0.0, rng).rotation_object_to_image
+    grid = FourierGrid(BOX_PX, BOX_PX / 2 - 1, CPU)
+    points = ImagePoints.within(BOX_PX, BOX_PX / 2 - 1, CPU)
+    data = points.of_images(images_of(centres, rotations))[:, :, None]
+    into, weight = torch.zeros((grid.size, 1, 2)), torch.zeros((grid.size, 1))
+    grid.insert(points, torch.from_numpy(rotations), data, torch.ones(data.shape), into, weight)
+    into, weight = grid.complete(into, weight)
+    volume = grid.to_volumes(into / (weight[:, :, None] + 1e-3))[0]
+    truth = volume_of(centres)
+    assert torch.linalg.norm(volume - truth) < 0.05 * torch.linalg.norm(truth)
+    mirrored = torch.flip(volume, dims=(0,)).roll(1, dims=0)
+    assert torch.linalg.norm(mirrored - truth) > 0.5 * torch.linalg.norm(truth)
+
+
+def test_soft_sphere_is_one_inside_and_zero_outside() -> None:
+    sphere = soft_sphere(BOX_PX, 8.0, 4.0, CPU)
+    assert sphere[16, 16, 16] == 1
+    assert sphere[16, 16, 16 + 8] == 1
+    assert 0 < sphere[16, 16, 16 + 10] < 1
+    assert sphere[16, 16, 16 + 12] == pytest.approx(0, abs=1e-6)
