@@ -54,16 +54,13 @@ def write_volume(path: Path, volume: NDArray[np.float32], pixel_size_A: float) -
         ValueError: when the map is not three-dimensional or the pixel size is not positive.
     """
     if volume.ndim != 3 or not pixel_size_A > 0:
-        raise ValueError(
-            f"a map needs three axes and a positive pixel size, not {volume.shape}, {pixel_size_A}"
-        )
+        raise ValueError(f"a map needs three axes and a positive pixel size, not {volume.shape}, {pixel_size_A}")
     with atomic_path(path) as temporary, mrcfile.new(temporary) as stream:
         stream.set_data(np.ascontiguousarray(volume, dtype=np.float32))
         stream.set_volume()
         stream.voxel_size = pixel_size_A
         stream.header.origin = (0, 0, 0)
         # mrcfile writes the time of day here
-        stream.header.label = b""
         stream.header.label[0] = b"CryoArena"
         stream.header.nlabl = 1
 
@@ -81,9 +78,7 @@ def _read_header(path: Path) -> tuple[np.recarray, np.dtype]:
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is not an MRC map, or is truncated: {error}") from error
     if dtype.kind == "c":
-        raise UserError(
-            f"{path} holds Fourier coefficients (MRC mode {header.mode}); a map in real space is needed"
-        )
+        raise UserError(f"{path} holds Fourier coefficients (MRC mode {header.mode}); a map in real space is needed")
     return header, dtype
 
 
@@ -113,9 +108,7 @@ def _voxel_size(path: Path, header: np.recarray, shape: tuple[int, int, int]) ->
         raise UserError(f"{path} has no voxel size in its header; give its pixel size in Å")
     size = cell / sampling
     if np.ptp(size) > 1e-3 * size.min():
-        raise UserError(
-            f"{path} has voxels of {size[0]:g} x {size[1]:g} x {size[2]:g} Å; resample it to cubic voxels"
-        )
+        raise UserError(f"{path} has voxels of {size[0]:g} x {size[1]:g} x {size[2]:g} Å; resample it to cubic voxels")
     # the cell is float32: 3.54 is stored as 353.99999, so round off what cannot be meant
     return float(np.round(size[0], 6))
 
