@@ -32,9 +32,7 @@ def fourier_crop_image(images: NDArray[np.float32], box_px: int) -> NDArray[np.f
 def _fourier_crop(array: NDArray[np.float32], box_px: int, axes: tuple[int, ...]) -> NDArray[np.float32]:
     old_px = array.shape[-1]
     if box_px % 2 or old_px % 2 or not 0 < box_px <= old_px:
-        raise ValueError(
-            f"cannot crop box {old_px} to {box_px}: both must be even and the new one not larger"
-        )
+        raise ValueError(f"cannot crop box {old_px} to {box_px}: both must be even and the new one not larger")
     if box_px == old_px:
         return np.array(array, dtype=np.float32)
     spectrum = scipy.fft.fftn(array, axes=axes)

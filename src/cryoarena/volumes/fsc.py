@@ -52,9 +52,7 @@ class HalfShells:
         return np.asarray(np.divide(cross, norm, out=empty, where=norm > 0))
 
 
-def correlate(
-    a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.float32] | None = None
-) -> HalfShells:
+def correlate(a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.float32] | None = None) -> HalfShells:
     """Correlate two maps (D, D, D), each multiplied by `mask`, in half shells.
 
     Raises:
@@ -98,9 +96,7 @@ def fsc(a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.float32
     return correlate(a, b, mask).standard()
 
 
-def fsc_cryobench(
-    a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.float32] | None = None
-) -> FscCurve:
+def fsc_cryobench(a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.float32] | None = None) -> FscCurve:
     """Return the FSC of two maps (D, D, D) as CryoBench computes it; see `HalfShells.cryobench`."""
     return correlate(a, b, mask).cryobench()
 
