@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cryoarena.errors import UserError
 from cryoarena.files import read_json
 from cryoarena.report.collect import Group, ResultFolder
 
@@ -161,7 +162,10 @@ def _normalised(entry: Entry, statistic: Statistic) -> Entry:
 def _limit_scores(group: Group, name: str) -> dict[str, float]:
     if group.dataset is None:
         return {}
-    limit = read_limit(group.dataset.path, name)
+    try:
+        limit = read_limit(group.dataset.path, name)
+    except UserError:  # noted where its curves are read; the score table may hold its values
+        return {}
     return {key: _number(score.get("value")) for key, score in (limit.get("scores") or {}).items()}
 
 
