@@ -68,3 +68,8 @@ def test_a_frequency_beyond_the_table_is_refused(make_atoms):
     model = electron_model(make_atoms([[0, 0, 0]]), 0.2)
     with pytest.raises(ValueError, match=r"up to 0.2 1/Å"):
         model.profile(np.array([0.3]))
+
+
+def test_an_element_without_a_table_is_refused(make_atoms):
+    with pytest.raises(UserError, match="no electron scattering factors for Es; remove those atoms"):
+        electron_model(make_atoms([[0, 0, 0]], atomic_number=[99]), 0.2)

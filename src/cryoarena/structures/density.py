@@ -17,7 +17,8 @@ from scipy.interpolate import CubicSpline
 from cryoarena.errors import UserError
 from cryoarena.structures.atoms import Atoms
 
-_SPLINE_KNOTS = 513
+_SPLINE_KNOTS = 257
+_KNOTS_PER_SVD_COLUMN = 4
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,18 @@ def electron_model(
     )
     frequency = np.linspace(0.0, max_frequency_per_A, _SPLINE_KNOTS)
     curves = _electron_form_factors(kinds[:, 0].astype(np.int64), kinds[:, 1], frequency)
-    left, singular, right = np.linalg.svd(curves, full_matrices=False)
+    # The curves are smooth: some of their columns span all of them.
+    left = np.linalg.svd(curves[:, ::_KNOTS_PER_SVD_COLUMN], full_matrices=False)[0]
+    components = left.T @ curves
     # Half of the tolerance is left to the spline between the knots.
     allowed = tolerance / 2 * np.abs(curves).max()
     remainder = curves.copy()
     rank = 0
     while np.abs(remainder).max() > allowed:
-        remainder -= singular[rank] * np.outer(left[:, rank], right[rank])
+        remainder -= np.outer(left[:, rank], components[rank])
         rank += 1
-    spline = CubicSpline(frequency, (singular[:rank, None] * right[:rank]).T)
-    weights = atoms.occupancy[:, None] * left[kind_of_atom, :rank]
+    spline = CubicSpline(frequency, components[:rank].T)
+    weights = atoms.occupancy[:, None] * left[kind_of_atom.ravel(), :rank]
     return ScatteringModel(weights, _SplineProfile(spline, max_frequency_per_A))
 
 
