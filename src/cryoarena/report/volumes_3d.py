@@ -18,6 +18,7 @@ LEVEL = 80  # the byte that stands for the default surface level; 255 is 3.2 tim
 _FLOOR = 16  # weaker density is made constant: it compresses to nothing and no surface is drawn there
 _MAX_CONFORMATIONS = 24
 _MAX_SIDE_PX = 64
+_BLIND_FRACTION = 0.02  # of the box that a molecule fills where no truth tells
 _VOXEL_BUDGET = 14_000_000  # of all maps together; about 8 MB of page
 
 
@@ -40,10 +41,11 @@ class _Store:
 
 @dataclass(frozen=True)
 class _Frame:
-    """The part of the box that is shown and how far it is reduced."""
+    """The part of the box that is shown, its largest side once reduced, and how much of it a molecule fills."""
 
     crop: tuple[slice, slice, slice]
     side_px: int
+    fraction: float
 
 
 def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, Any] | None:
@@ -64,16 +66,14 @@ def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, A
     conformations = []
     geometry: dict[str, Any] = {}
     for conformation in shown:
-        enclosed = 0
         maps: list[int | None] = []
-        for file in (truth_files.get(conformation), *(compared[r.label].get(conformation) for r in results)):
+        row = [truth_files.get(conformation), *(compared[r.label].get(conformation) for r in results)]
+        for column, file in enumerate(row):
             try:
-                added, enclosed, shape = _add(store, file, frame, enclosed) if file else (None, enclosed, None)
+                maps.append(_add(store, file, frame, geometry, is_truth=column == 0) if file else None)
             except (UserError, OSError, ValueError) as error:
                 notes.append(f"A map is left out: {error}.")
-                added, shape = None, None
-            geometry = shape or geometry
-            maps.append(added)
+                maps.append(None)
         conformations.append(
             {"title": f"Conformation {conformation}", "caption": _cv_text(truth, conformation), "maps": maps}
         )
@@ -116,29 +116,43 @@ def _frame(truth_files: list[Path], n_maps: int) -> _Frame:
     """Choose the part of the box that holds every true map, and a grid that keeps the page small."""
     side = int(np.clip((_VOXEL_BUDGET / max(n_maps, 1)) ** (1 / 3), 32, _MAX_SIDE_PX))
     occupied: NDArray[np.bool_] | None = None
+    enclosed = []
     for path in truth_files:
-        volume, _ = read_volume(path)
-        here = volume > 0.3 * truth_level(volume)
+        try:
+            volume, _ = read_volume(path)
+        except UserError:  # noted where the map itself is added
+            continue
+        level = truth_level(volume)
+        here = volume > 0.3 * level
+        enclosed.append(int((volume > level).sum()))
         occupied = here if occupied is None or occupied.shape != here.shape else occupied | here
     if occupied is None or not occupied.any():
-        return _Frame((slice(None), slice(None), slice(None)), side)
+        return _Frame((slice(None), slice(None), slice(None)), side, _BLIND_FRACTION)
     crop = []
     for axis in range(3):
         filled = np.flatnonzero(occupied.any(axis=tuple(other for other in range(3) if other != axis)))
         crop.append(slice(max(int(filled[0]) - 3, 0), min(int(filled[-1]) + 4, occupied.shape[axis])))
-    return _Frame((crop[0], crop[1], crop[2]), side)
+    cropped = np.prod([part.stop - part.start for part in crop])
+    return _Frame((crop[0], crop[1], crop[2]), side, float(np.median(enclosed) / cropped))
 
 
-def _add(store: _Store, path: Path, frame: _Frame, enclosed: int) -> tuple[int, int, dict[str, Any]]:
-    """Store one map with `enclosed` voxels inside its surface (0: find the level from the map)."""
+def _add(store: _Store, path: Path, frame: _Frame, geometry: dict[str, Any], is_truth: bool) -> int:
+    """Store one map, scaled so that byte `LEVEL` is its surface; fill or check the common `geometry`.
+
+    Every reconstruction gets the same enclosed volume, so that one map for all conformations stays one map.
+    """
     full, pixel_size_A = read_volume(path)
     volume, factor = shrink(np.ascontiguousarray(full[frame.crop]), frame.side_px)
-    level = enclosing_level(volume, enclosed) if enclosed else truth_level(volume)
+    level = truth_level(full) if is_truth else enclosing_level(volume, round(frame.fraction * volume.size))
+    name = f"{path.name} in {path.parent.parent.name}"
     if not level > 0:
-        raise UserError(f"{path.name} in {path.parent.parent.name} has no density to draw a surface around")
+        raise UserError(f"{name} has no density to draw a surface around")
+    shape = list(volume.shape)
+    if geometry.setdefault("shape", shape) != shape:
+        raise UserError(f"{name} has another box than the other maps")
+    geometry.setdefault("voxel_A", round(pixel_size_A * factor, 4))
     scaled = np.clip(np.rint(LEVEL * volume / level), _FLOOR, 255).astype(np.uint8)
-    geometry = {"shape": list(volume.shape), "voxel_A": round(pixel_size_A * factor, 4)}
-    return store.add(scaled, _projections(volume)), int((volume > level).sum()), geometry
+    return store.add(scaled, _projections(volume))
 
 
 def _projections(volume: NDArray[np.float32]) -> NDArray[np.uint8]:

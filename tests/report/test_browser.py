@@ -1,0 +1,241 @@
+"""The page in a real browser: headless Chromium with software WebGL."""
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from cryoarena.report import write_report
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--force-device-scale-factor=1",
+    "--hide-scrollbars",
+]
+
+
+def start(profile: Path, *more: str) -> webdriver.Chrome:
+    driver = shutil.which("chromedriver")
+    if CHROMIUM is None or driver is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium and chromedriver must be there in CI")
+        pytest.skip("no Chromium with chromedriver on this machine")
+    options = Options()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={profile}", *more):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(service=Service(driver), options=options)
+
+
+@pytest.fixture(scope="module")
+def page(bench: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("page") / "report.html"
+    write_report(bench, output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def chromium(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    browser = start(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.quit()
+
+
+def resize(browser: webdriver.Chrome, width: int) -> None:
+    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def opened(browser: webdriver.Chrome, page: Path, width: int = 1400) -> webdriver.Chrome:
+    """Open the page, scroll through it and wait until everything lazy is drawn."""
+    resize(browser, width)
+    browser.get_log("browser")
+    browser.get(page.as_uri())
+    show(browser, "section.viewers")
+    wait(browser, "return CryoArena.state.webgl === true && CryoArena.state.surfaces")
+    show(browser, "section.latent")
+    wait(browser, "return CryoArena.state.latent")
+    return browser
+
+
+def show(browser: webdriver.Chrome, selector: str) -> None:
+    script = "document.querySelector(arguments[0]).scrollIntoView({behavior: 'instant', block: 'start'})"
+    browser.execute_script(script, selector)
+
+
+def wait(browser: webdriver.Chrome, script: str) -> None:
+    WebDriverWait(browser, 20, 0.1).until(lambda driver: driver.execute_script(script))
+
+
+def picture(browser: webdriver.Chrome, selector: str) -> np.ndarray:
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    return np.asarray(Image.open(io.BytesIO(element.screenshot_as_png)).convert("RGB")).astype(int)
+
+
+def set_range(browser: webdriver.Chrome, selector: str, value: float) -> None:
+    browser.execute_script(
+        "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+        "e.dispatchEvent(new Event('input', {bubbles: true}))",
+        selector,
+        value,
+    )
+
+
+@pytest.mark.parametrize("width", [1400, 500])
+def test_page_opens_without_errors_or_overflow(chromium: webdriver.Chrome, page: Path, width: int) -> None:
+    browser = opened(chromium, page, width)
+    severe = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert severe == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    broken = "return [...document.images].filter(i => !i.hidden && !(i.complete && i.naturalWidth)).length"
+    assert browser.execute_script(broken) == 0
+    assert browser.execute_script("return document.images.length") >= 3 * 12 + 3
+
+
+def test_all_views_show_a_surface_and_follow_the_slider(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    show(browser, "section.viewers")
+    views = [f'.view[data-column="{column}"] .gl' for column in range(3)]
+    before = [picture(browser, view) for view in views]
+    for image in before:
+        covered = np.abs(image - image[2, 2]).sum(axis=2) > 30
+        assert 0.03 < covered.mean() < 0.8
+    projection = "return document.querySelector('.view[data-column=\"2\"] .projection').src"
+    first = browser.execute_script(projection)
+    set_range(browser, ".conformation", 3)
+    wait(browser, "return CryoArena.state.surfaces.conformation === 3")
+    after = [picture(browser, view) for view in views]
+    moved = [np.abs(a - b).sum(axis=2).astype(bool).mean() for a, b in zip(before, after, strict=True)]
+    assert moved[0] > 0.02  # truth
+    assert moved[1] == 0  # the consensus is one map
+    assert moved[2] > 0.02  # ppca
+    assert browser.execute_script(projection) != first
+    assert "180°" in browser.find_element(By.CSS_SELECTOR, ".which").text
+
+
+def test_higher_level_draws_a_smaller_surface(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    low = browser.execute_script("return CryoArena.state.surfaces.triangles")
+    set_range(browser, ".level", 2.2)
+    wait(browser, "return CryoArena.state.surfaces.level === 2.2")
+    high = browser.execute_script("return CryoArena.state.surfaces.triangles")
+    assert all(b < a for a, b in zip(low, high, strict=True))
+
+
+def test_cameras_are_linked(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    show(browser, "section.viewers")
+    views = [f'.view[data-column="{column}"] .gl' for column in (0, 2)]
+    before = [picture(browser, view) for view in views]
+    browser.find_element(By.CSS_SELECTOR, views[0]).send_keys("\ue014" * 4)  # four times the right arrow key
+    after = [picture(browser, view) for view in views]
+    for a, b in zip(before, after, strict=True):
+        assert np.abs(a - b).sum(axis=2).astype(bool).mean() > 0.02
+
+
+def test_points_are_drawn_and_answer_the_pointer(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    show(browser, "section.latent")
+    image = picture(browser, ".scatter canvas")
+    colourful = image.max(axis=2) - image.min(axis=2) > 60
+    assert colourful.sum() > 200 * 4
+    y, x = np.argwhere(colourful)[len(np.argwhere(colourful)) // 2]
+    browser.execute_script(
+        "const c = document.querySelector('.scatter canvas'), b = c.getBoundingClientRect();"
+        "const at = {clientX: b.left + arguments[0], clientY: b.top + arguments[1]};"
+        "c.dispatchEvent(new PointerEvent('pointermove', at))",
+        int(x),
+        int(y),
+    )
+    assert "particle" in browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
+    assert "psi" in browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
+
+
+def test_curve_selector_changes_the_plot(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    line = "return document.querySelector('.plot .curve:last-of-type').getAttribute('points')"
+    assert browser.execute_script("return CryoArena.state.curve") == "per-image-fsc/standard/moving_mask"
+    first = browser.execute_script(line)
+    browser.execute_script(
+        "const s = document.querySelector('.curve'); s.value = 1; s.dispatchEvent(new Event('change'))"
+    )
+    assert browser.execute_script("return CryoArena.state.curve") == "per-image-fsc/standard/mask"
+    assert browser.execute_script(line) != first
+
+
+def test_surface_of_a_ball_is_closed_and_of_the_right_area(chromium: webdriver.Chrome, page: Path) -> None:
+    opened(chromium, page)
+    area, volume, unmatched = chromium.execute_script("""
+        const n = 32, radius = 10, values = new Uint8Array(n ** 3);
+        for (let z = 0; z < n; z++) for (let y = 0; y < n; y++) for (let x = 0; x < n; x++) {
+            const r = Math.hypot(x - 15.3, y - 15.8, z - 16.1);
+            values[(z * n + y) * n + x] = Math.max(0, Math.min(255, Math.round(100 + 20 * (radius - r))));
+        }
+        const m = CryoArena.surface(values, [n, n, n], 100), v = m.vertices;
+        let area = 0, volume = 0;
+        const edges = new Map();
+        for (let i = 0; i < m.faces.length; i += 3) {
+            const [a, b, c] = [0, 1, 2].map((k) => [...v.slice(3 * m.faces[i + k], 3 * m.faces[i + k] + 3)]);
+            const u = b.map((q, k) => q - a[k]), w = c.map((q, k) => q - a[k]);
+            const cross = [u[1]*w[2]-u[2]*w[1], u[2]*w[0]-u[0]*w[2], u[0]*w[1]-u[1]*w[0]];
+            area += Math.hypot(...cross) / 2;
+            volume += (a[0] * cross[0] + a[1] * cross[1] + a[2] * cross[2]) / 6;
+            for (let k = 0; k < 3; k++) {
+                const [p, q] = [m.faces[i + k], m.faces[i + (k + 1) % 3]];
+                const key = p < q ? `${p} ${q}` : `${q} ${p}`;
+                edges.set(key, (edges.get(key) || 0) + (p < q ? 1 : -1));
+            }
+        }
+        return [area, volume, [...edges.values()].filter((s) => s !== 0).length];
+    """)
+    assert unmatched == 0  # every edge is walked once each way: closed, and turned one way
+    assert area == pytest.approx(4 * np.pi * 100, rel=0.03)
+    assert volume == pytest.approx(4 / 3 * np.pi * 1000, rel=0.03)  # positive: the faces look outwards
+
+
+def test_without_webgl_the_projections_remain(page: Path, tmp_path: Path) -> None:
+    browser = start(tmp_path, "--disable-3d-apis")
+    try:
+        resize(browser, 1400)
+        browser.get(page.as_uri())
+        show(browser, "section.viewers")
+        wait(browser, "return CryoArena.state.webgl === false")
+        assert browser.find_element(By.CSS_SELECTOR, ".no-3d").is_displayed()
+        assert not browser.find_element(By.CSS_SELECTOR, ".gl").is_displayed()
+        assert picture(browser, ".view .projection").max() > 150
+        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    finally:
+        browser.quit()
+
+
+def test_dark_page_is_dark(chromium: webdriver.Chrome, page: Path) -> None:
+    for scheme in ("dark", "light"):
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        opened(chromium, page)
+        show(chromium, "section.viewers")
+        corner = picture(chromium, ".view .gl")[3, 3].mean()
+        assert corner < 60 if scheme == "dark" else corner > 240
