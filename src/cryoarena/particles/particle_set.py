@@ -1,15 +1,15 @@
 """A particle stack on disk, read in batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import mrcfile
 import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.imaging.ctf import CtfParameters
 from cryoarena.imaging.poses import Poses
+from cryoarena.particles.stack import open_stack
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,18 @@ class ParticleSet:
     def __len__(self) -> int:
         return len(self.particle_id)
 
+    def subset(self, rows: NDArray[np.int64] | slice) -> "ParticleSet":
+        """Return some of the particles, in the order of `rows`; their images stay where they are."""
+        return replace(
+            self,
+            particle_id=self.particle_id[rows],
+            stack_index=self.stack_index[rows],
+            slice_index=self.slice_index[rows],
+            poses=None if self.poses is None else self.poses[rows],
+            ctf=None if self.ctf is None else self.ctf[rows],
+            half_set=None if self.half_set is None else self.half_set[rows],
+        )
+
     def images(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Read images as they are on disk.
 
@@ -61,34 +73,10 @@ class ParticleSet:
             here = self.stack_index[index] == stack
             data = open_stack(self.stack_files[stack], self.box_px)
             slices = self.slice_index[index[here]]
-            if slices.size and slices.max() >= len(data):
+            if slices.max() >= len(data):
                 raise UserError(
                     f"{self.stack_files[stack]} has {len(data)} images but image {slices.max() + 1} is asked for; "
                     "the table and the stack do not match"
                 )
             images[here] = data[slices]
         return images
-
-
-def open_stack(path: Path, box_px: int | None = None) -> NDArray[np.float32]:
-    """Memory-map an .mrcs stack as (n, D, D) and check its size against its header.
-
-    Raises:
-        UserError: when it is missing, truncated, not an MRC file, or not of box `box_px`.
-    """
-    if not path.exists():
-        raise UserError(f"{path} does not exist; the table names it as an image stack")
-    try:
-        with mrcfile.mmap(path, mode="r", permissive=False) as stack:
-            data = stack.data
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} is not a whole MRC stack (truncated or damaged): {error}") from error
-    if data is None or data.size == 0:
-        raise UserError(f"{path} holds no images")
-    if data.ndim == 2:
-        data = data[None]
-    if box_px is not None and data.shape[1:] != (box_px, box_px):
-        raise UserError(
-            f"{path} has images of {data.shape[2]} x {data.shape[1]} px but {box_px} x {box_px} px are expected"
-        )
-    return np.asarray(data) if data.dtype != np.float32 else data

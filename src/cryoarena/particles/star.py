@@ -1,0 +1,261 @@
+"""RELION particle tables: written for RELION ≥ 3.1 (optics + particles), read from 3.1 and 3.0 (no optics table)."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.errors import UserError
+from cryoarena.files import atomic_path
+from cryoarena.imaging.ctf import CtfParameters
+from cryoarena.imaging.poses import Poses
+from cryoarena.particles.euler import relion_from_rotation, rotation_from_relion
+from cryoarena.particles.image_paths import find_stack, relative_stack_names
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.stack import open_stack
+from cryoarena.particles.star_table import Column, Table, read_tables, write_table
+
+# RELION keeps it as text, in full; it cuts its integer rlnParticleId to 12 characters.
+_PARTICLE_ID = "rlnParticleName"
+_IMAGE_NAME = "rlnImageName"
+_GROUP = "rlnOpticsGroup"
+_ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+_CTF = {
+    "defocus_u_A": "rlnDefocusU",
+    "defocus_v_A": "rlnDefocusV",
+    "defocus_azimuth_deg": "rlnDefocusAngle",
+    "voltage_kV": "rlnVoltage",
+    "cs_mm": "rlnSphericalAberration",
+    "amplitude_contrast": "rlnAmplitudeContrast",
+    "phase_shift_deg": "rlnPhaseShift",
+    "b_factor_A2": "rlnCtfBfactor",
+}
+_ZERO_IF_ABSENT = {"rlnPhaseShift", "rlnCtfBfactor"}
+_TEXT = {_IMAGE_NAME, _PARTICLE_ID}
+_NUMBERS = {
+    *_ANGLES,
+    *_CTF.values(),
+    _GROUP,
+    *("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginX", "rlnOriginY"),
+    *("rlnImagePixelSize", "rlnImageSize", "rlnDetectorPixelSize", "rlnMagnification"),
+    *("rlnRandomSubset", "rlnCtfDataAreCtfPremultiplied"),
+}
+
+
+def write_star(path: Path, particles: ParticleSet) -> None:
+    """Write `particles` for RELION ≥ 3.1, atomically; equal particles give equal bytes.
+
+    Raises:
+        UserError: when a stack name has white space or the disk is full.
+    """
+    names = relative_stack_names(path.parent, particles.stack_files)
+    optics_group, optics = _optics(particles)
+    columns = [
+        Column(
+            _IMAGE_NAME,
+            "%s",
+            [
+                f"{slice_index + 1:06d}@{names[stack]}"
+                for slice_index, stack in zip(
+                    particles.slice_index.tolist(), particles.stack_index.tolist(), strict=True
+                )
+            ],
+        ),
+        Column(_PARTICLE_ID, "%d", particles.particle_id),
+        Column(_GROUP, "%d", optics_group),
+    ]
+    if particles.poses is not None:
+        angles = relion_from_rotation(particles.poses.rotation_object_to_image)
+        columns += [Column(name, "%.9g", angles[:, axis]) for axis, name in enumerate(_ANGLES)]
+        # RELION stores the shift that re-centres the object. Adding 0 turns -0 into 0.
+        origin_A = -particles.poses.shift_A + 0.0
+        columns += [Column(f"rlnOrigin{axis}Angst", "%.9g", origin_A[:, i]) for i, axis in enumerate("XY")]
+    if particles.ctf is not None:
+        per_particle = ["defocus_u_A", "defocus_v_A", "defocus_azimuth_deg", "phase_shift_deg"]
+        if np.any(particles.ctf.b_factor_A2 != 0):
+            per_particle.append("b_factor_A2")
+        columns += [Column(_CTF[field], "%.9g", getattr(particles.ctf, field)) for field in per_particle]
+    if particles.half_set is not None:
+        columns.append(Column("rlnRandomSubset", "%d", particles.half_set + 1))
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        write_table(stream, "optics", optics)
+        write_table(stream, "particles", columns)
+
+
+def _optics(particles: ParticleSet) -> tuple[NDArray[np.int64], list[Column]]:
+    """Return the optics group of each particle, from 1, and the table of groups."""
+    group, groups, extra = np.ones(len(particles), np.int64), 1, list[Column]()
+    if particles.ctf is not None:
+        fields = ("voltage_kV", "cs_mm", "amplitude_contrast")
+        values = np.stack([getattr(particles.ctf, field) for field in fields], axis=1)
+        distinct, inverse = np.unique(values, axis=0, return_inverse=True)
+        group, groups = inverse.reshape(-1) + 1, len(distinct)
+        extra = [Column(_CTF[field], "%.9g", distinct[:, i]) for i, field in enumerate(fields)]
+    numbers = np.arange(1, groups + 1)
+    return group, [
+        Column(_GROUP, "%d", numbers),
+        Column("rlnOpticsGroupName", "%s", [f"opticsGroup{number}" for number in numbers]),
+        *extra,
+        Column("rlnImagePixelSize", "%.9g", np.full(groups, particles.pixel_size_A)),
+        Column("rlnImageSize", "%d", np.full(groups, particles.box_px)),
+        Column("rlnImageDimensionality", "%d", np.full(groups, 2)),
+    ]
+
+
+def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
+    """Read a particle table; stacks are looked for but not opened (unless the table does not tell the box).
+
+    Beam tilt, higher aberrations and anisotropic magnification are not read. A table without particle ids
+    numbers its particles from 1.
+
+    Args:
+        path: .star file.
+        contrast_sign: of the images; RELION's own convention is +1, bright, and its tables do not record it.
+
+    Raises:
+        UserError: when a column is missing (named), a value is not a number (row named), an optics group is
+            missing, groups differ in pixel or box size, or images are CTF-premultiplied.
+    """
+    table = _Particles(path)
+    slice_index, stack_index, names = _split_image_names(path, table.image_names())
+    stack_files = tuple(find_stack(path, name) for name in names)
+    if np.any(table.optional("rlnCtfDataAreCtfPremultiplied", 0) != 0):
+        raise UserError(f"the images of {path} are multiplied by their CTF; extract them again without that")
+    pixel_size_A = table.the_one(table.pixel_sizes_A(), "pixel sizes (Å)")
+    if table.has("rlnImageSize"):
+        box_px = int(table.the_one(table.numbers("rlnImageSize"), "box sizes (px)"))
+    else:
+        box_px = open_stack(stack_files[0]).shape[1]
+    return ParticleSet(
+        particle_id=table.particle_ids(),
+        box_px=box_px,
+        pixel_size_A=pixel_size_A,
+        contrast_sign=contrast_sign,
+        stack_files=stack_files,
+        stack_index=stack_index,
+        slice_index=slice_index,
+        poses=table.poses(pixel_size_A),
+        ctf=table.ctf(),
+        half_set=table.numbers("rlnRandomSubset").astype(np.int64) - 1 if table.has("rlnRandomSubset") else None,
+    )
+
+
+class _Particles:
+    """The particle table of a STAR file, each value taken from the optics table where that has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        tables = read_tables(path, _NUMBERS, _TEXT)
+        particles = [table for name, table in tables.items() if name != "optics" and _IMAGE_NAME in table]
+        if not particles:
+            raise UserError(f"{path} has no table with the column _{_IMAGE_NAME}; it is not a particle table")
+        self._particles = max(particles, key=len)
+        self._optics = tables.get("optics", Table())
+        self._optics_row = self._find_optics_rows() if len(self._optics) else None
+
+    def __len__(self) -> int:
+        return len(self._particles)
+
+    def has(self, name: str) -> bool:
+        return name in self._optics or name in self._particles
+
+    def image_names(self) -> list[str]:
+        return self._particles.text[_IMAGE_NAME]
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a column as finite numbers, one per particle."""
+        if name in self._optics.numbers and self._optics_row is not None:
+            values = self._optics.numbers[name][self._optics_row]
+        elif name in self._particles.numbers:
+            values = self._particles.numbers[name]
+        else:
+            raise UserError(f"{self.path} has no column _{name}; add it or export the particles again")
+        good = np.isfinite(values)
+        if not good.all():
+            row = int(np.argmin(good)) + 1
+            raise UserError(f"row {row} of {self.path} has no valid number in column _{name}; correct or remove it")
+        return values
+
+    def optional(self, name: str, default: float) -> NDArray[np.float64]:
+        return self.numbers(name) if self.has(name) else np.full(len(self), float(default))
+
+    def the_one(self, values: NDArray[np.float64], what: str) -> float:
+        distinct = np.unique(values)
+        if len(distinct) > 1:
+            listed = ", ".join(f"{value:g}" for value in distinct)
+            raise UserError(f"{self.path} mixes {what}: {listed}; split it and rescale the images to one")
+        if not distinct[0] > 0:
+            raise UserError(f"{self.path} gives {distinct[0]:g} where {what} are told; correct the table")
+        return float(distinct[0])
+
+    def pixel_sizes_A(self) -> NDArray[np.float64]:
+        if self.has("rlnImagePixelSize") or not self.has("rlnDetectorPixelSize"):
+            return self.numbers("rlnImagePixelSize")
+        # RELION 3.0: the detector's pixel (µm) over the magnification.
+        return np.asarray(1e4 * self.numbers("rlnDetectorPixelSize") / self.numbers("rlnMagnification"))
+
+    def particle_ids(self) -> NDArray[np.int64]:
+        try:
+            ids = np.array([int(word) for word in self._particles.text.get(_PARTICLE_ID, [""])], np.int64)
+        except (ValueError, OverflowError):
+            # No ids, or names of another program; ours are numbers.
+            return np.arange(1, len(self) + 1)
+        distinct, first = np.unique(ids, return_index=True)
+        if len(distinct) < len(ids):
+            again = int(np.setdiff1d(np.arange(len(ids)), first)[0])
+            raise UserError(f"row {again + 1} of {self.path} repeats the particle id {ids[again]}; ids must be unique")
+        return ids
+
+    def poses(self, pixel_size_A: float) -> Poses | None:
+        if not any(self.has(name) for name in _ANGLES):
+            return None
+        rotation = rotation_from_relion(*(self.numbers(name) for name in _ANGLES))
+        if self.has("rlnOriginXAngst"):
+            origin_A = np.stack([self.numbers("rlnOriginXAngst"), self.numbers("rlnOriginYAngst")], axis=1)
+        else:
+            origin_px = np.stack([self.optional("rlnOriginX", 0), self.optional("rlnOriginY", 0)], axis=1)
+            origin_A = origin_px * pixel_size_A
+        return Poses(rotation, -origin_A + 0.0)
+
+    def ctf(self) -> CtfParameters | None:
+        if not self.has("rlnDefocusU"):
+            return None
+        return CtfParameters(
+            **{
+                field: self.optional(name, 0) if name in _ZERO_IF_ABSENT else self.numbers(name)
+                for field, name in _CTF.items()
+            }
+        )
+
+    def _find_optics_rows(self) -> NDArray[np.int64]:
+        """Return for each particle its row in the optics table."""
+        for name, table in (("optics", self._optics), ("particles", self._particles)):
+            if _GROUP not in table.numbers:
+                raise UserError(f"the {name} table of {self.path} has no column _{_GROUP}; add it")
+        known, mine = self._optics.numbers[_GROUP], self._particles.numbers[_GROUP]
+        order = np.argsort(known)
+        place = order[np.minimum(np.searchsorted(known, mine, sorter=order), len(known) - 1)]
+        if (wrong := known[place] != mine).any():
+            row = int(wrong.argmax())
+            raise UserError(
+                f"row {row + 1} of {self.path} is of optics group {mine[row]:g}, which its optics table lacks; add it"
+            )
+        return place
+
+
+def _split_image_names(path: Path, image_names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    """Split 000012@stack.mrcs into slice 11 and stack.mrcs (a name without @ is image 1 of its file).
+
+    Returns:
+        (N,) slices from 0, (N,) stacks as indices, and the name of each stack.
+    """
+    slice_index = np.empty(len(image_names), np.int64)
+    stack_index = np.empty(len(image_names), np.int64)
+    stacks: dict[str, int] = {}
+    for row, name in enumerate(image_names):
+        number, at, stack = name.partition("@")
+        if at and not (number.isdecimal() and int(number) > 0 and stack):
+            raise UserError(f"row {row + 1} of {path} names the image {name!r}, which is not NNNNNN@stack.mrcs")
+        slice_index[row] = int(number) - 1 if at else 0
+        stack_index[row] = stacks.setdefault(stack if at else name, len(stacks))
+    return slice_index, stack_index, list(stacks)
