@@ -10,8 +10,9 @@ from cryoarena.files import read_json
 from cryoarena.particles.cryodrgn import write_cryodrgn_ctf, write_cryodrgn_poses
 from cryoarena.particles.cs import read_cs, write_cs
 from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.read_star import read_star
 from cryoarena.particles.stack import open_stack
-from cryoarena.particles.star import read_star, write_star
+from cryoarena.particles.write_star import write_star
 
 
 def write_tables(folder: Path, particles: ParticleSet) -> list[Path]:

@@ -1,4 +1,4 @@
-"""RELION particle tables: written for RELION ≥ 3.1 (optics + particles), read from 3.1 and 3.0 (no optics table)."""
+"""Read RELION particle tables: 3.1 and later, with an optics table, and 3.0, without."""
 
 from pathlib import Path
 
@@ -6,100 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
-from cryoarena.files import atomic_path
 from cryoarena.imaging.ctf import CtfParameters
 from cryoarena.imaging.poses import Poses
-from cryoarena.particles.euler import relion_from_rotation, rotation_from_relion
-from cryoarena.particles.image_paths import find_stack, relative_stack_names
+from cryoarena.particles.euler import rotation_from_relion
+from cryoarena.particles.image_paths import find_stack
 from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.relion_columns import ANGLES, CTF, IMAGE_NAME, OPTICS_GROUP, PARTICLE_ID
 from cryoarena.particles.stack import open_stack
-from cryoarena.particles.star_table import Column, Table, read_tables, write_table
+from cryoarena.particles.star_table import Table, read_tables
 
-# RELION keeps it as text, in full; it cuts its integer rlnParticleId to 12 characters.
-_PARTICLE_ID = "rlnParticleName"
-_IMAGE_NAME = "rlnImageName"
-_GROUP = "rlnOpticsGroup"
-_ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
-_CTF = {
-    "defocus_u_A": "rlnDefocusU",
-    "defocus_v_A": "rlnDefocusV",
-    "defocus_azimuth_deg": "rlnDefocusAngle",
-    "voltage_kV": "rlnVoltage",
-    "cs_mm": "rlnSphericalAberration",
-    "amplitude_contrast": "rlnAmplitudeContrast",
-    "phase_shift_deg": "rlnPhaseShift",
-    "b_factor_A2": "rlnCtfBfactor",
-}
 _ZERO_IF_ABSENT = {"rlnPhaseShift", "rlnCtfBfactor"}
-_TEXT = {_IMAGE_NAME, _PARTICLE_ID}
+_TEXT = {IMAGE_NAME, PARTICLE_ID}
 _NUMBERS = {
-    *_ANGLES,
-    *_CTF.values(),
-    _GROUP,
+    *ANGLES,
+    *CTF.values(),
+    OPTICS_GROUP,
     *("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginX", "rlnOriginY"),
     *("rlnImagePixelSize", "rlnImageSize", "rlnDetectorPixelSize", "rlnMagnification"),
     *("rlnRandomSubset", "rlnCtfDataAreCtfPremultiplied"),
 }
-
-
-def write_star(path: Path, particles: ParticleSet) -> None:
-    """Write `particles` for RELION ≥ 3.1, atomically; equal particles give equal bytes.
-
-    Raises:
-        UserError: when a stack name has white space or the disk is full.
-    """
-    names = relative_stack_names(path.parent, particles.stack_files)
-    optics_group, optics = _optics(particles)
-    columns = [
-        Column(
-            _IMAGE_NAME,
-            "%s",
-            [
-                f"{slice_index + 1:06d}@{names[stack]}"
-                for slice_index, stack in zip(
-                    particles.slice_index.tolist(), particles.stack_index.tolist(), strict=True
-                )
-            ],
-        ),
-        Column(_PARTICLE_ID, "%d", particles.particle_id),
-        Column(_GROUP, "%d", optics_group),
-    ]
-    if particles.poses is not None:
-        angles = relion_from_rotation(particles.poses.rotation_object_to_image)
-        columns += [Column(name, "%.9g", angles[:, axis]) for axis, name in enumerate(_ANGLES)]
-        # RELION stores the shift that re-centres the object. Adding 0 turns -0 into 0.
-        origin_A = -particles.poses.shift_A + 0.0
-        columns += [Column(f"rlnOrigin{axis}Angst", "%.9g", origin_A[:, i]) for i, axis in enumerate("XY")]
-    if particles.ctf is not None:
-        per_particle = ["defocus_u_A", "defocus_v_A", "defocus_azimuth_deg", "phase_shift_deg"]
-        if np.any(particles.ctf.b_factor_A2 != 0):
-            per_particle.append("b_factor_A2")
-        columns += [Column(_CTF[field], "%.9g", getattr(particles.ctf, field)) for field in per_particle]
-    if particles.half_set is not None:
-        columns.append(Column("rlnRandomSubset", "%d", particles.half_set + 1))
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        write_table(stream, "optics", optics)
-        write_table(stream, "particles", columns)
-
-
-def _optics(particles: ParticleSet) -> tuple[NDArray[np.int64], list[Column]]:
-    """Return the optics group of each particle, from 1, and the table of groups."""
-    group, groups, extra = np.ones(len(particles), np.int64), 1, list[Column]()
-    if particles.ctf is not None:
-        fields = ("voltage_kV", "cs_mm", "amplitude_contrast")
-        values = np.stack([getattr(particles.ctf, field) for field in fields], axis=1)
-        distinct, inverse = np.unique(values, axis=0, return_inverse=True)
-        group, groups = inverse.reshape(-1) + 1, len(distinct)
-        extra = [Column(_CTF[field], "%.9g", distinct[:, i]) for i, field in enumerate(fields)]
-    numbers = np.arange(1, groups + 1)
-    return group, [
-        Column(_GROUP, "%d", numbers),
-        Column("rlnOpticsGroupName", "%s", [f"opticsGroup{number}" for number in numbers]),
-        *extra,
-        Column("rlnImagePixelSize", "%.9g", np.full(groups, particles.pixel_size_A)),
-        Column("rlnImageSize", "%d", np.full(groups, particles.box_px)),
-        Column("rlnImageDimensionality", "%d", np.full(groups, 2)),
-    ]
 
 
 def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
@@ -146,9 +71,9 @@ class _Particles:
     def __init__(self, path: Path) -> None:
         self.path = path
         tables = read_tables(path, _NUMBERS, _TEXT)
-        particles = [table for name, table in tables.items() if name != "optics" and _IMAGE_NAME in table]
+        particles = [table for name, table in tables.items() if name != "optics" and IMAGE_NAME in table]
         if not particles:
-            raise UserError(f"{path} has no table with the column _{_IMAGE_NAME}; it is not a particle table")
+            raise UserError(f"{path} has no table with the column _{IMAGE_NAME}; it is not a particle table")
         self._particles = max(particles, key=len)
         self._optics = tables.get("optics", Table())
         self._optics_row = self._find_optics_rows() if len(self._optics) else None
@@ -160,7 +85,7 @@ class _Particles:
         return name in self._optics or name in self._particles
 
     def image_names(self) -> list[str]:
-        return self._particles.text[_IMAGE_NAME]
+        return self._particles.text[IMAGE_NAME]
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return a column as finite numbers, one per particle."""
@@ -196,7 +121,7 @@ class _Particles:
 
     def particle_ids(self) -> NDArray[np.int64]:
         try:
-            ids = np.array([int(word) for word in self._particles.text.get(_PARTICLE_ID, [""])], np.int64)
+            ids = np.array([int(word) for word in self._particles.text.get(PARTICLE_ID, [""])], np.int64)
         except (ValueError, OverflowError):
             # No ids, or names of another program; ours are numbers.
             return np.arange(1, len(self) + 1)
@@ -207,9 +132,9 @@ class _Particles:
         return ids
 
     def poses(self, pixel_size_A: float) -> Poses | None:
-        if not any(self.has(name) for name in _ANGLES):
+        if not any(self.has(name) for name in ANGLES):
             return None
-        rotation = rotation_from_relion(*(self.numbers(name) for name in _ANGLES))
+        rotation = rotation_from_relion(*(self.numbers(name) for name in ANGLES))
         if self.has("rlnOriginXAngst"):
             origin_A = np.stack([self.numbers("rlnOriginXAngst"), self.numbers("rlnOriginYAngst")], axis=1)
         else:
@@ -223,16 +148,16 @@ class _Particles:
         return CtfParameters(
             **{
                 field: self.optional(name, 0) if name in _ZERO_IF_ABSENT else self.numbers(name)
-                for field, name in _CTF.items()
+                for field, name in CTF.items()
             }
         )
 
     def _find_optics_rows(self) -> NDArray[np.int64]:
         """Return for each particle its row in the optics table."""
         for name, table in (("optics", self._optics), ("particles", self._particles)):
-            if _GROUP not in table.numbers:
-                raise UserError(f"the {name} table of {self.path} has no column _{_GROUP}; add it")
-        known, mine = self._optics.numbers[_GROUP], self._particles.numbers[_GROUP]
+            if OPTICS_GROUP not in table.numbers:
+                raise UserError(f"the {name} table of {self.path} has no column _{OPTICS_GROUP}; add it")
+        known, mine = self._optics.numbers[OPTICS_GROUP], self._particles.numbers[OPTICS_GROUP]
         order = np.argsort(known)
         place = order[np.minimum(np.searchsorted(known, mine, sorter=order), len(known) - 1)]
         if (wrong := known[place] != mine).any():
