@@ -9,10 +9,13 @@ from typing import Any
 import mrcfile
 import numpy as np
 import pandas as pd
-import starfile
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from cryoarena.imaging.ctf import CtfParameters
+from cryoarena.imaging.poses import Poses
+from cryoarena.particles.dataset_folder import write_tables
+from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.report.maps import project
 
 BOX, PIXEL_A, CONFORMATIONS, PARTICLES = 48, 4.0, 6, 200
@@ -80,7 +83,21 @@ def write_dataset(folder: Path) -> None:
     truth |= {f"rotation_object_to_image_{k // 3}{k % 3}": matrices[:, k] for k in range(9)}
     truth |= {"shift_x_A": shifts_A[:, 0], "shift_y_A": shifts_A[:, 1]}
     pd.DataFrame(truth).to_parquet(folder / "truth/particles.parquet")
-    _write_star(folder, rotations, shifts_A, rng.uniform(1e4, 2.5e4, PARTICLES))
+    one = np.ones(PARTICLES)
+    defocus_A = rng.uniform(1e4, 2.5e4, PARTICLES)
+    ctf = CtfParameters(defocus_A, defocus_A, 0 * one, 300 * one, 2.7 * one, 0.1 * one, 0 * one, 0 * one)
+    particles = ParticleSet(
+        np.arange(PARTICLES),
+        BOX,
+        PIXEL_A,
+        1,
+        (folder / "particles/0000.mrcs",),
+        np.zeros(PARTICLES, np.int64),
+        np.arange(PARTICLES),
+        Poses(rotations.as_matrix(), shifts_A),
+        ctf,
+    )
+    write_tables(folder, particles)
     _write_json(folder / "dataset.json", _card())
     for name, shift in (("floor", 0.0), ("ceiling", 0.3)):
         description = {"floor": "consensus of all images", "ceiling": "known-label oracle"}[name]
@@ -109,36 +126,6 @@ def _card() -> dict[str, Any]:
         "notes": ["The arm passes through the still arm near ψ = 210°."],
         "files": {},
     }
-
-
-def _write_star(folder: Path, rotations: Rotation, shifts_A: np.ndarray, defocus_A: np.ndarray) -> None:
-    # RELION's angles turn the image onto the object: the intrinsic ZYZ angles of Rᵀ.
-    rot, tilt, psi = np.rad2deg(rotations.inv().as_euler("ZYZ")).T
-    optics = {
-        "rlnOpticsGroup": [1],
-        "rlnOpticsGroupName": ["opticsGroup1"],
-        "rlnVoltage": [300.0],
-        "rlnSphericalAberration": [2.7],
-        "rlnAmplitudeContrast": [0.1],
-        "rlnImagePixelSize": [PIXEL_A],
-        "rlnImageSize": [BOX],
-        "rlnImageDimensionality": [2],
-    }
-    particles = {
-        "rlnImageName": [f"{i + 1:06d}@particles/0000.mrcs" for i in range(PARTICLES)],
-        "rlnAngleRot": rot,
-        "rlnAngleTilt": tilt,
-        "rlnAnglePsi": psi,
-        "rlnOriginXAngst": -shifts_A[:, 0],
-        "rlnOriginYAngst": -shifts_A[:, 1],
-        "rlnDefocusU": defocus_A,
-        "rlnDefocusV": defocus_A,
-        "rlnDefocusAngle": 0.0,
-        "rlnPhaseShift": 0.0,
-        "rlnOpticsGroup": 1,
-        "cryoarenaParticleId": np.arange(PARTICLES),
-    }
-    starfile.write({"optics": pd.DataFrame(optics), "particles": pd.DataFrame(particles)}, folder / "particles.star")
 
 
 def _curves(quality: float) -> dict[str, Any]:

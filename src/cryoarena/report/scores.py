@@ -154,7 +154,8 @@ def _entry(result: ResultFolder, row: Mapping[Hashable, Any]) -> Entry:
 
 def _normalised(entry: Entry, statistic: Statistic) -> Entry:
     span = statistic.ceiling - statistic.floor
-    if np.isfinite(entry.normalised) or not np.isfinite(span) or span == 0:
+    better = -span if statistic.direction == "lower" else span
+    if np.isfinite(entry.normalised) or not better > 0:  # a ceiling below the floor measures nothing
         return entry
     return replace(entry, normalised=(entry.value - statistic.floor) / span)
 
