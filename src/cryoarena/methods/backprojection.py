@@ -14,35 +14,29 @@ _LOWEST_FSC, _HIGHEST_FSC = 1e-3, 0.999
 
 @dataclass(frozen=True)
 class Accumulated:
-    """Σ CTF·data and Σ CTF² on the grid of a map."""
+    """Σ CTF·data and Σ CTF² of some images, on the grid of a map: (V, 3)."""
 
     grid: FourierGrid
-    data: Tensor
-    weight: Tensor
-
-    @staticmethod
-    def empty(grid: FourierGrid) -> "Accumulated":
-        """Return zeros."""
-        data = torch.zeros((grid.size, 1, 2), device=grid.device)
-        return Accumulated(grid, data, torch.zeros((grid.size, 1), device=grid.device))
+    sums: Tensor
 
     def add(self, batch: Batch, points: ImagePoints) -> None:
         """Insert a batch."""
         weighted = (batch.ctf * batch.data)[:, :, None]
-        self.grid.insert(points, batch.rotations, weighted, (batch.ctf**2)[:, :, None], self.data, self.weight)
+        self.grid.insert(points, batch.rotations, weighted, (batch.ctf**2)[:, :, None], self.sums)
 
     def plus(self, other: "Accumulated") -> "Accumulated":
         """Return the sum with another accumulation on the same grid."""
-        return Accumulated(self.grid, self.data + other.data, self.weight + other.weight)
+        return Accumulated(self.grid, self.sums + other.sums)
 
-    def completed(self) -> "Accumulated":
-        """Return the accumulation ready to be solved (see FourierGrid.complete)."""
-        return Accumulated(self.grid, *self.grid.complete(self.data.clone(), self.weight.clone()))
+    def completed(self) -> tuple[Tensor, Tensor]:
+        """Return data (V, 1, 2) and weight (V,), ready to be solved."""
+        data, weight = self.grid.complete(self.sums, maps=1)
+        return data, weight[:, 0]
 
 
 def accumulate(grid: FourierGrid, points: ImagePoints, batches: Iterable[Batch]) -> Accumulated:
     """Insert all batches into one accumulation."""
-    total = Accumulated.empty(grid)
+    total = Accumulated(grid, grid.accumulator(maps=1, weights=1))
     for batch in batches:
         total.add(batch, points)
     return total
@@ -54,24 +48,21 @@ def reconstruct(half_a: Accumulated, half_b: Accumulated) -> Tensor:
     map = Σ CTF·data / (Σ CTF² + σ²/τ²) with the ratio of noise to signal power per shell from the half-set FSC:
     σ²/τ² = <Σ CTF²> (1 - F)/F, F = 2 FSC/(1 + FSC) (Scheres 2012, doi:10.1016/j.jsb.2012.09.006, eqs. 8-10).
     """
-    shells = half_a.grid.shells()
-    n_shells = half_a.grid.box_px // 2
-    half_maps = []
-    for half in (half_a.completed(), half_b.completed()):
-        # A small flat prior keeps the half-maps finite where no data lie.
-        prior = 0.1 * shell_means(half.weight[:, 0], shells, n_shells)
-        half_maps.append(_solve(half, prior, shells))
-    fsc = _sphere_fsc(*half_maps)
+    grid = half_a.grid
+    shells = grid.shells()
+    n_shells = grid.box_px // 2
+
+    def solve(accumulated: Accumulated, noise_to_signal: Tensor) -> Tensor:
+        data, weight = accumulated.completed()
+        prior = shell_means(weight, shells, n_shells) * noise_to_signal
+        regularised = weight + prior[shells.clamp(max=n_shells - 1)].clamp(min=1e-12)
+        return grid.to_volumes(data / regularised[:, None, None])[0]
+
+    # A small flat prior keeps the half-maps finite where no data lie.
+    flat = torch.full((n_shells,), 0.1, device=grid.device)
+    fsc = _sphere_fsc(solve(half_a, flat), solve(half_b, flat))
     whole_fsc = 2 * fsc / (1 + fsc)
-    whole = half_a.plus(half_b).completed()
-    mean_weight = shell_means(whole.weight[:, 0], shells, n_shells)
-    return _solve(whole, mean_weight * (1 - whole_fsc) / whole_fsc, shells)
-
-
-def _solve(accumulated: Accumulated, prior_by_shell: Tensor, shells: Tensor) -> Tensor:
-    prior = prior_by_shell[shells.clamp(max=len(prior_by_shell) - 1)].clamp(min=1e-12)
-    values = accumulated.data / (accumulated.weight + prior[:, None])[:, :, None]
-    return accumulated.grid.to_volumes(values)[0]
+    return solve(half_a.plus(half_b), (1 - whole_fsc) / whole_fsc)
 
 
 def _sphere_fsc(a: Tensor, b: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class Consensus(Method[ConsensusOptions]):
         grid = FourierGrid(particles.box_px, radius, place)
         points = ImagePoints.within(particles.box_px, radius, place)
         half_set = random_halves(len(particles), seed)
-        halves = [Accumulated.empty(grid), Accumulated.empty(grid)]
+        halves = [Accumulated(grid, grid.accumulator(maps=1, weights=1)) for _ in range(2)]
         done = 0
         for half in (0, 1):
             for batch in fourier_batches(particles, points, np.flatnonzero(half_set == half)):

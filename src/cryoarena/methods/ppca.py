@@ -216,8 +216,7 @@ def _iterate(
     model = grid.from_volumes(torch.cat([state.mean[None], state.components]))
     precision = 1 / state.noise[points.shell.clamp(max=n_shells - 1)]
     pairs = torch.triu_indices(q + 1, q + 1, device=device)
-    data = torch.zeros((grid.size, q + 1, 2), device=device)
-    weight = torch.zeros((grid.size, pairs.shape[1]), device=device)
+    sums = grid.accumulator(maps=q + 1, weights=pairs.shape[1])
     residual_power = torch.zeros(n_shells, device=device)
     latents, second_moment = state.latents.clone(), state.second_moment.clone()
     log_likelihood, done = 0.0, 0
@@ -240,12 +239,11 @@ def _iterate(
             batch.rotations,
             (batch.ctf * precision * batch.data)[:, :, None] * augmented[:, None, :],
             (batch.ctf**2 * precision)[:, :, None] * augmented_moments[:, None, :],
-            data,
-            weight,
+            sums,
         )
         done += len(batch.rows)
         step(done, f"|k| <= {radius:.0f}")
-    data, weight = grid.complete(data, weight)
+    data, weight = grid.complete(sums, maps=q + 1)
     values, variance = _maximise(data, weight, pairs, state.signal, grid)
     mask = soft_sphere(box_px, options.mask_radius * box_px, 0.06 * box_px, device)
     volumes = grid.to_volumes(values) * mask

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 OVERSAMPLING = 2
+_POINTS_AT_ONCE = {"cpu": 2048, "cuda": 1 << 20}
 
 
 @dataclass(frozen=True)
@@ -134,49 +135,46 @@ class FourierGrid:
         pairs = flat.reshape(len(corners), -1, 2) * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
         return torch.view_as_complex(pairs.contiguous()).reshape(len(rotations), len(points), -1)
 
-    def insert(
-        self,
-        points: ImagePoints,
-        rotations: Tensor,
-        data: Tensor,
-        weight: Tensor,
-        into_data: Tensor,
-        into_weight: Tensor,
-    ) -> None:
-        """Add n images to the accumulators, the adjoint of `slices`.
+    def accumulator(self, maps: int, weights: int) -> Tensor:
+        """Return an empty accumulator for `insert`: (V, 2 maps + weights) zeros."""
+        return torch.zeros((self.size, 2 * maps + weights), device=self.device)
+
+    def insert(self, points: ImagePoints, rotations: Tensor, data: Tensor, weight: Tensor, into: Tensor) -> None:
+        """Add n images to an accumulator, the adjoint of `slices`.
+
+        Data and weights of a voxel share a row, and few images are added at a time: both keep the cache warm.
 
         Args:
             points: P points of the image plane.
             rotations: (n, 3, 3) object to image.
             data: (n, P, M) complex64, e.g. CTF · image / noise variance.
             weight: (n, P, W) float32, e.g. CTF² / noise variance.
-            into_data: (V, M, 2) float32, changed in place.
-            into_weight: (V, W) float32, changed in place.
+            into: (V, 2 M + W) float32, changed in place.
         """
         corners, weights, sign = self._corners(points, rotations)
         pairs = torch.view_as_real(data.reshape(len(corners), -1).contiguous())
         pairs = pairs * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
-        columns = pairs.reshape(len(corners), -1)
-        rows = weight.reshape(len(corners), -1)
-        data_table = into_data.view(self.size, -1)
-        for corner in range(8):
-            data_table.index_add_(0, corners[:, corner], columns * weights[:, corner, None])
-            into_weight.index_add_(0, corners[:, corner], rows * weights[:, corner, None])
+        rows = torch.cat([pairs.reshape(len(corners), -1), weight.reshape(len(corners), -1)], dim=1)
+        step = _POINTS_AT_ONCE[self.device.type]
+        for start in range(0, len(corners), step):
+            part = slice(start, start + step)
+            spread = rows[part, None, :] * weights[part, :, None]
+            into.index_add_(0, corners[part].reshape(-1), spread.reshape(-1, rows.shape[1]))
 
-    def complete(self, accumulated_data: Tensor, accumulated_weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the x = 0 plane Hermitian and count voxels of the map, not of the finer grid.
+    def complete(self, accumulator: Tensor, maps: int) -> tuple[Tensor, Tensor]:
+        """Return data (V, M, 2) and weights (V, W) with a Hermitian x = 0 plane, counted per voxel of the map.
 
-        Call once, after the last `insert`. A datum's weight is spread over an OVERSAMPLING³ times finer grid;
-        multiplying by that factor makes weights comparable with a prior per voxel (as RELION does).
+        A datum's weight is spread over an OVERSAMPLING³ times finer grid; multiplying by that factor makes weights
+        comparable with a prior per voxel (as RELION does).
         """
         nz, ny, nx = self.shape
         factor = float(OVERSAMPLING**3)
-        data = accumulated_data.view(nz, ny, nx, -1, 2) * factor
-        weight = accumulated_weight.view(nz, ny, nx, -1) * factor
+        data = (accumulator[:, : 2 * maps] * factor).view(nz, ny, nx, maps, 2)
+        weight = (accumulator[:, 2 * maps :] * factor).view(nz, ny, nx, -1)
         conjugate = torch.tensor([1.0, -1.0], device=self.device)
         data[:, :, 0] += torch.flip(data[:, :, 0], dims=(0, 1)) * conjugate
         weight[:, :, 0] += torch.flip(weight[:, :, 0], dims=(0, 1))
-        return data.reshape(self.size, -1, 2), weight.reshape(self.size, -1)
+        return data.view(self.size, maps, 2), weight.view(self.size, -1)
 
     def from_volumes(self, volumes: Tensor) -> Tensor:
         """Return grid values (V, M, 2) of real maps (M, D, D, D), corrected for the kernel."""
