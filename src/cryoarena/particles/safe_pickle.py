@@ -83,6 +83,11 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    # How protocols 0 to 2 write empty bytes; it takes no arguments.
+    return b""
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         family = module.replace("numpy._core", "numpy.core")
@@ -93,6 +98,7 @@ class _Unpickler(pickle.Unpickler):
             ("numpy.core.multiarray", "scalar"): _scalar,
             ("numpy.core.numeric", "_frombuffer"): _frombuffer,
             ("_codecs", "encode"): _latin1,
+            ("__builtin__", "bytes"): _no_bytes,
         }
         if (family, name) not in known:
             raise UserError(f"asks for {module}.{name}; only plain arrays are read from a pickle")
