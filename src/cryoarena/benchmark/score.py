@@ -14,7 +14,7 @@ from cryoarena.files import atomic_path, read_json, write_json
 from cryoarena.limits.limits import curve_as_json, limits_of
 from cryoarena.methods.result_folder import Result, open_result
 from cryoarena.metrics.base import MetricResult, metrics
-from cryoarena.metrics.judge import Answer, Failure, judge, judged_rows
+from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows
 from cryoarena.progress import progress_bar
 from cryoarena.volumes.mrc import write_volume
 
@@ -103,15 +103,16 @@ def match_rows(result: Result, truth: Truth) -> Answer:
             f"{result.folder} has {len(result.particle_id)} particles but the dataset {len(truth.particle_id)}"
         )
     embedding = result.embedding[rows]
-    return Answer(embedding, lambda judged: result.volumes_at(embedding[judged]))
+    posterior = None if result.posterior is None else result.posterior[rows]
+    return Answer(embedding, lambda judged: result.volumes_at(embedding[judged]), posterior)
 
 
-def _rows(results: dict[str, MetricResult | Failure], limits: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _rows(results: dict[str, MetricResult | NoResult], limits: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for name, result in results.items():
         card = metrics.get(name).card
-        if isinstance(result, Failure):
-            rows.append(_empty_row(name, "failed", result.reason))
+        if isinstance(result, NoResult):
+            rows.append(_empty_row(name, result.status, result.reason))
             continue
         for statistic, score in result.scores.items():
             key = f"{name}/{statistic}"
@@ -156,7 +157,7 @@ def _empty_row(name: str, status: str, reason: str) -> dict[str, Any]:
     }
 
 
-def _write_comparison(results: dict[str, MetricResult | Failure], answer: Answer, truth: Truth, folder: Path) -> None:
+def _write_comparison(results: dict[str, MetricResult | NoResult], answer: Answer, truth: Truth, folder: Path) -> None:
     """Write the curves, and the maps at the real latent nearest to the mean latent of some conformations."""
     curves = {
         f"{name}/{statistic}": curve_as_json(curve)

@@ -15,7 +15,7 @@ from cryoarena.datasets.base import (
     dataset,
 )
 from cryoarena.imaging.simulate import Specimen
-from cryoarena.structures.atoms import centred, read_atoms
+from cryoarena.structures.atoms import centred, read_atoms, select_chains
 from cryoarena.structures.bonds import covalent_bonds
 from cryoarena.structures.clashes import CLASH_DISTANCE_A, count_clashes
 from cryoarena.structures.density import molmap_model
@@ -70,7 +70,9 @@ class Igg1d(Dataset):
 
     def build(self, settings: Settings, sources: dict[str, Path]) -> Ensemble:
         """Turn ψ(H230) of 1HZH through a full circle in `settings.conformations` equal steps."""
-        atoms = centred(read_atoms(sources["1hzh.pdb"]))
+        path = sources["1hzh.pdb"]
+        atoms = centred(read_atoms(path))
+        select_chains(atoms, ("H", "L"), str(path))
         bonds = covalent_bonds(atoms)
         axis = (find_atom(atoms, "H", 230, "CA"), find_atom(atoms, "H", 230, "C"))
         moving = moving_side(atoms, bonds, *axis)

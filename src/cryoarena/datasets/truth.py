@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
+from cryoarena.imaging.poses import Poses
 from cryoarena.volumes.mrc import read_volume
 
 
@@ -22,6 +23,7 @@ class Truth:
         info: dataset.json.
         particle_id: (N,).
         conformation: (N,) of each particle.
+        poses: true poses of the particles.
         cvs: name -> (K,) value per conformation.
         periods: name -> period of an angle, or None.
         volume_names: (K,) file names of the true maps.
@@ -31,6 +33,7 @@ class Truth:
     info: dict[str, Any]
     particle_id: NDArray[np.int64]
     conformation: NDArray[np.int64]
+    poses: Poses
     cvs: dict[str, NDArray[np.float64]]
     periods: dict[str, float | None]
     volume_names: tuple[str, ...]
@@ -88,6 +91,12 @@ def open_truth(folder: Path) -> Truth:
         info=info,
         particle_id=particles["particle_id"].to_numpy(np.int64),
         conformation=particles["conformation"].to_numpy(np.int64),
+        poses=Poses(
+            particles[[f"rotation_object_to_image_{i}{j}" for i in range(3) for j in range(3)]]
+            .to_numpy(np.float64)
+            .reshape(-1, 3, 3),
+            particles[["shift_x_A", "shift_y_A"]].to_numpy(np.float64),
+        ),
         cvs={cv["name"]: conformations[f"cv_{cv['name']}"].to_numpy(np.float64) for cv in info["cvs"]},
         periods={cv["name"]: cv["period"] for cv in info["cvs"]},
         volume_names=tuple(conformations["volume"]),

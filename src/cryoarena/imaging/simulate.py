@@ -136,7 +136,7 @@ def _tapered(scattering: ScatteringModel, start_per_A: float, end_per_A: float) 
 
     def profile(frequency_per_A: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         fall = np.clip((frequency_per_A - start_per_A) / (end_per_A - start_per_A), 0, 1)
-        return scattering.profile(frequency_per_A) * (0.5 + 0.5 * np.cos(np.pi * fall))
+        return np.asarray(scattering.profile(frequency_per_A) * (0.5 + 0.5 * np.cos(np.pi * fall)))
 
     return ScatteringModel(scattering.weights, profile)
 

@@ -13,7 +13,7 @@ from cryoarena.files import read_json, write_json
 from cryoarena.limits.known_label import best_window, known_label_map
 from cryoarena.methods.base import methods
 from cryoarena.metrics.base import Curve, MetricResult
-from cryoarena.metrics.judge import Answer, Failure, judge, judged_rows
+from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.progress import progress_bar
 from cryoarena.volumes.mrc import read_volume, write_volume
@@ -69,12 +69,12 @@ def _compute(truth: Truth, folder: Path, device: str) -> None:
         write_json(folder / f"{name}.json", {"description": description, **as_json(results)})
 
 
-def as_json(results: dict[str, MetricResult | Failure]) -> dict[str, Any]:
+def as_json(results: dict[str, MetricResult | NoResult]) -> dict[str, Any]:
     """Return scores and curves keyed by "metric/statistic"; numbers that do not exist are null."""
     scores: dict[str, Any] = {}
     curves: dict[str, Any] = {}
     for name, result in results.items():
-        if isinstance(result, Failure):
+        if isinstance(result, NoResult):
             continue
         for statistic, score in result.scores.items():
             scores[f"{name}/{statistic}"] = {

@@ -25,6 +25,7 @@ class Result:
         info: result.json.
         particle_id: (N,).
         embedding: (N, d).
+        posterior: (N, K) class probabilities, or None.
         volumes_at: latents (k, d) -> maps (k, D, D, D).
     """
 
@@ -32,6 +33,7 @@ class Result:
     info: dict[str, Any]
     particle_id: NDArray[np.int64]
     embedding: NDArray[np.float32]
+    posterior: NDArray[np.float32] | None
     volumes_at: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -66,19 +68,21 @@ def open_result(folder: Path) -> Result:
     info = read_json(folder / "result.json")
     if info["status"] != "ok":
         raise UserError(f"{folder} holds a run that is {info['status']}: {info['reason']}")
-    arrays = {}
-    for name in ("embedding", "particle_id"):
-        path = folder / f"{name}.npy"
-        try:
-            arrays[name] = np.load(path, allow_pickle=False)
-        except FileNotFoundError as error:
-            raise UserError(f"{path} does not exist; run the method again") from error
-        except ValueError as error:
-            raise UserError(f"{path} is not a plain array file: {error}") from error
-    if len(arrays["embedding"]) != len(arrays["particle_id"]):
-        raise UserError(
-            f"{folder} has {len(arrays['embedding'])} latents for {len(arrays['particle_id'])} particle ids; "
-            "run the method again"
-        )
+    embedding, particle_id = _load(folder / "embedding.npy"), _load(folder / "particle_id.npy")
+    posterior = _load(folder / "posterior.npy") if (folder / "posterior.npy").exists() else None
+    for name, array in (("embedding", embedding), ("posterior", posterior)):
+        if array is not None and len(array) != len(particle_id):
+            raise UserError(
+                f"{folder / name}.npy has {len(array)} rows for {len(particle_id)} particle ids; run the method again"
+            )
     reconstruction = methods.get(info["method"]["name"]).load(folder / "model")
-    return Result(folder, info, arrays["particle_id"], arrays["embedding"], reconstruction.volumes_at)
+    return Result(folder, info, particle_id, embedding, posterior, reconstruction.volumes_at)
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; run the method again") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not a plain array file: {error}") from error

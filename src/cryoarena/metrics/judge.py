@@ -2,36 +2,45 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.datasets.truth import Truth
 from cryoarena.errors import UserError
+from cryoarena.imaging.poses import Poses
 from cryoarena.metrics.base import MetricResult, metrics
 from cryoarena.progress import Report
 
+VolumePairs = Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]
+
 _DECODED_AT_ONCE = 8
+_SEED = 0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is judged: a method's result, or a limit.
+    """What is judged: a method's result, or a limit. Row i belongs to particle i of the truth.
 
     Attributes:
-        embedding: (N, d), row i for particle i of the truth.
+        embedding: (N, d).
         maps_of: rows (k,) -> maps (k, D, D, D) that the answer gives for these particles.
+        posterior: (N, K) class probabilities, or None.
+        estimated_poses: of the N particles, or None where poses were given.
     """
 
     embedding: NDArray[np.float32]
     maps_of: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    posterior: NDArray[np.float32] | None = None
+    estimated_poses: Poses | None = None
 
 
 @dataclass(frozen=True)
-class Failure:
+class NoResult:
     """Why a metric has no value."""
 
+    status: Literal["failed", "not_applicable"]
     reason: str
 
 
@@ -44,7 +53,7 @@ def judged_rows(truth: Truth, images: int) -> NDArray[np.int64]:
     return by_conformation[:: max(1, len(by_conformation) // images)][:images]
 
 
-def judge(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> dict[str, MetricResult | Failure]:
+def judge(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> dict[str, MetricResult | NoResult]:
     """Compute every registered metric.
 
     Args:
@@ -54,27 +63,39 @@ def judge(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report)
         report: told how many maps are done.
 
     Returns:
-        Per metric its result, or why it failed.
+        Per metric its result, or why it has none.
     """
     inputs: dict[str, Callable[[], Any]] = {
         "volume_pairs": lambda: _pairs(answer, truth, rows, report),
         "masks": truth.masks,
         "pixel_size_A": lambda: truth.pixel_size_A,
         "embedding": lambda: answer.embedding,
+        "posterior": lambda: answer.posterior,
+        "estimated_poses": lambda: answer.estimated_poses,
         "true_embedding": lambda: truth.embedding()[truth.conformation],
+        "true_labels": lambda: truth.conformation,
+        "true_poses": lambda: truth.poses,
+        "seed": lambda: _SEED,
     }
-    results: dict[str, MetricResult | Failure] = {}
+    results: dict[str, MetricResult | NoResult] = {}
     for name, metric in metrics.all().items():
+        missing = [need for need in metric.card.needs if need not in inputs]
+        if missing:
+            results[name] = NoResult("not_applicable", f"there is no {missing[0].replace('_', ' ')} to judge")
+            continue
+        given = {need: inputs[need]() for need in metric.card.needs}
+        absent = [need for need, value in given.items() if value is None]
+        if absent:
+            results[name] = NoResult("not_applicable", f"the method gives no {absent[0].replace('_', ' ')}")
+            continue
         try:
-            results[name] = metric.compute(**{need: inputs[need]() for need in metric.card.needs})
+            results[name] = metric.compute(**given)
         except (UserError, ValueError) as error:
-            results[name] = Failure(str(error))
+            results[name] = NoResult("failed", str(error))
     return results
 
 
-def _pairs(
-    answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report
-) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+def _pairs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> VolumePairs:
     for start in range(0, len(rows), _DECODED_AT_ONCE):
         batch = rows[start : start + _DECODED_AT_ONCE]
         for row, volume in zip(batch, answer.maps_of(batch), strict=True):

@@ -1,0 +1,48 @@
+"""Every verb, as a user types it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated import make_small_dataset
+from typer.testing import CliRunner
+
+from cryoarena.cli.main import app
+
+
+def invoke(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output + result.stderr
+    return result.output
+
+
+@pytest.mark.parametrize("verb", ["make", "run", "score", "report", "bench", "list", "show"])
+def test_help_has_an_example(verb: str) -> None:
+    assert f"cryoarena {verb}" in " ".join(invoke(verb, "--help").split())
+
+
+def test_lists_and_cards() -> None:
+    assert "igg-1d" in invoke("list", "datasets")
+    assert "ppca" in invoke("list", "methods")
+    assert "per-image-fsc" in invoke("list", "metrics")
+    assert "1HZH" in invoke("show", "igg-1d")
+    assert "components = 4" in invoke("show", "ppca")
+    assert "cryoarena 0" in invoke("--version")
+
+
+def test_make_run_score_report(tmp_path: Path) -> None:
+    dataset = make_small_dataset(tmp_path / "dataset", images=160, box_px=24)
+    result = tmp_path / "results" / "ppca"
+    invoke("run", "ppca", dataset, "-o", result, "--set", "components=2", "--set", "iterations=4", "--seed", "3")
+    assert np.load(result / "embedding.npy").shape == (160, 2)
+    invoke("score", result, "--dataset", dataset, "-o", tmp_path / "scores.csv")
+    table = pd.read_csv(tmp_path / "scores.csv")
+    assert set(table.loc[table["metric"].isin(["per-image-fsc", "pmn"]), "status"]) == {"ok"}
+    assert "failed" not in set(table["status"])
+    assert {"floor", "ceiling", "normalised"} <= set(table.columns)
+    invoke("score", result, "--dataset", dataset)
+    invoke("report", tmp_path, "-o", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "ppca" in page
+    assert "http://" not in page.split("<body")[0]
