@@ -62,11 +62,13 @@ class PeakMemory:
         self._thread.start()
 
     def stop(self) -> None:
+        """Look a last time."""
         self._look()
         self._stopped.set()
         self._thread.join()
 
     def cpu_s(self) -> float:
+        """Return the CPU seconds of this process and its workers."""
         own = resource.getrusage(resource.RUSAGE_SELF)
         return own.ru_utime + own.ru_stime + sum(self._cpu_s.values())
 

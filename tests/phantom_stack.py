@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from cryoarena.imaging.ctf import CtfParameters, ctf
-from cryoarena.imaging.poses import Poses, random_poses
+from cryoarena.imaging.poses import random_poses
 from cryoarena.particles.dataset_folder import write_tables
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.stack import StackWriter
 
-BOX_PX = 48
-PIXEL_SIZE_A = 5.0
+BOX_PX = 64
+PIXEL_SIZE_A = 3.2
 IMAGES = 2000
 _SHARD = 1000
-_SIGMA_A = 6.0
+_SIGMA_A = 4.0
 _NOISE = 0.1
 
 
@@ -51,7 +51,8 @@ def draw_ctf(n, rng):
     defocus_u_A = rng.uniform(8e3, 25e3, n)
     return CtfParameters(
         defocus_u_A=defocus_u_A,
-        defocus_v_A=defocus_u_A - rng.uniform(500, 4000, n),
+        # So much astigmatism that a wrong azimuth ruins the map.
+        defocus_v_A=defocus_u_A - rng.uniform(1000, 7000, n),
         defocus_azimuth_deg=rng.uniform(-90, 90, n),
         voltage_kV=np.where(np.arange(n) % 3 == 0, 200.0, 300.0),
         cs_mm=np.full(n, 2.7),
@@ -61,18 +62,21 @@ def draw_ctf(n, rng):
     )
 
 
+def clean_images(poses, parameters):
+    """Return the noise-free bright images, -CTF · projection."""
+    frequency = np.fft.fftfreq(BOX_PX, PIXEL_SIZE_A)
+    frequency_y, frequency_x = np.meshgrid(frequency, frequency, indexing="ij")
+    return np.fft.ifft2(np.fft.fft2(project(poses)) * -ctf(parameters, frequency_x, frequency_y)).real
+
+
 def write_phantom_dataset(folder: Path) -> ParticleSet:
     """Write bright images (-CTF · projection + noise) in two shards and their tables."""
     rng = np.random.default_rng(0)
     poses, parameters = random_poses(IMAGES, 12.0, rng), draw_ctf(IMAGES, rng)
-    frequency = np.fft.fftfreq(BOX_PX, PIXEL_SIZE_A)
-    frequency_y, frequency_x = np.meshgrid(frequency, frequency, indexing="ij")
     stacks = []
     for number, start in enumerate(range(0, IMAGES, _SHARD)):
         rows = slice(start, start + _SHARD)
-        clean = project(Poses(poses.rotation_object_to_image[rows], poses.shift_A[rows]))
-        spectrum = np.fft.fft2(clean) * -ctf(parameters[rows], frequency_x, frequency_y)
-        images = np.fft.ifft2(spectrum).real
+        images = clean_images(poses[rows], parameters[rows])
         images += rng.normal(0, _NOISE * images.std(), images.shape)
         stacks.append(folder / "particles" / f"{number:04d}.mrcs")
         with StackWriter(stacks[-1], len(images), BOX_PX, PIXEL_SIZE_A) as stack:

@@ -1,24 +1,25 @@
 """Wrong input gives one sentence, exit code 2, and nothing half-written."""
 
 import errno
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from simulated import make_small_dataset
 from typer.testing import CliRunner
 
 from cryoarena.cli.main import app
 from cryoarena.particles.stack import StackWriter
+from simulated import make_small_dataset
 
 
 def sentence_of(*arguments: str | Path) -> str:
     """Run the command, insist on exit code 2 and one line on standard error, and return it."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 2, result.output
-    lines = [line for line in result.stderr.splitlines() if not line.endswith("%")]
+    lines = [line for line in result.stderr.splitlines() if not re.search(r": \d+%", line)]
     assert len(lines) == 1, result.stderr
     assert "Traceback" not in result.output
     return lines[0]

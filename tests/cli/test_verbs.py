@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from simulated import make_small_dataset
 from typer.testing import CliRunner
 
 from cryoarena.cli.main import app
+from simulated import make_small_dataset
 
 
 def invoke(*arguments: str | Path) -> str:

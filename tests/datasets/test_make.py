@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from simulated import make_small_dataset
 
 from cryoarena.datasets.base import datasets
 from cryoarena.datasets.make import SHARD_IMAGES, make_dataset
@@ -24,6 +23,7 @@ from cryoarena.imaging.ctf import ctf
 from cryoarena.imaging.project import VolumeProjector
 from cryoarena.imaging.spectrum import frequencies, origin_phase
 from cryoarena.particles.dataset_folder import open_particles
+from simulated import make_small_dataset
 
 
 def digest(folder: Path) -> dict[str, str]:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated import make_small_dataset
 from sklearn.neighbors import KNeighborsRegressor
 
 from cryoarena.datasets.truth import Truth, open_truth
@@ -15,6 +14,7 @@ from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import silent
 from cryoarena.volumes.fsc import fsc, fsc_auc
+from simulated import make_small_dataset
 
 
 @pytest.fixture(scope="module")
