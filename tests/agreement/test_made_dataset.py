@@ -5,10 +5,10 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
-from simulated import make_small_dataset
 
 from cryoarena.datasets.truth import open_truth
 from cryoarena.volumes.fsc import fsc
+from simulated import make_small_dataset
 
 pytestmark = pytest.mark.agreement
 
