@@ -15,9 +15,9 @@ import numpy as np
 from dadapy.metric_comparisons import MetricComparisons
 
 K = (1, 3, 10, 30)
-# name: images, subset size. "exact": all images at once; "subsets": five of equal size; "dropped": 31 + 30 + … rows
-# are dealt and the odd one out is dropped; "truncated": subsets larger than asked, DADApy draws the far ranks.
-CASES = {"exact": (400, 2000), "subsets": (1000, 200), "dropped": (611, 200), "truncated": (599, 200)}
+# name: images, subset size. "whole": all images at once; "subsets": five of equal size; "dropped": of 201, 201 and
+# 200 the odd subset is left out; "truncated": subsets of 250 instead of 200, so that DADApy draws the far ranks by lot
+CASES = {"whole": (400, 2000), "subsets": (1000, 200), "dropped": (602, 200), "truncated": (750, 200)}
 
 
 def spaces(images: int) -> tuple[np.ndarray, np.ndarray]:
