@@ -11,6 +11,8 @@ from typing import Any
 
 from cryoarena.errors import UserError
 
+_TEMPORARY_SUFFIX = ".cryoarena-tmp"
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -19,9 +21,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         UserError: when the disk is full or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
@@ -31,6 +33,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporary_files(folder: Path) -> None:
+    """Delete what a killed process was writing with `atomic_path` below `folder`."""
+    for path in folder.rglob(f".*{_TEMPORARY_SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -143,7 +143,7 @@ def test_no_space_left_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "No space left on device" in sentence
     assert not (out / "dataset.json").exists()
     assert not list(out.rglob("*.mrcs"))
-    assert not list(out.rglob("*.tmp"))
+    assert not list(out.rglob(".*-tmp"))
 
 
 def test_a_truncated_map_of_the_truth(copy: Path, tmp_path: Path) -> None:

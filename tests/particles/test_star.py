@@ -184,8 +184,8 @@ def change_word(text, row, column, word):
         ("_rlnImageName", "x@a.mrcs", "row 3 of .* names the image 'x@a.mrcs'"),
         ("_rlnImageName", "000000@a.mrcs", "row 3 of .* names the image '000000@a.mrcs'"),
         ("_rlnOpticsGroup", "77", "row 3 of .* is of optics group 77, which its optics table lacks"),
-        ("_rlnAngleTilt", "", r"row 3 of table data_particles in .* has 13 values but the table has 14 columns"),
-        ("_rlnAngleTilt", "1 2", r"row 3 of table data_particles in .* has 15 values but the table has 14 columns"),
+        ("_rlnAngleTilt", "", r"row 3 of table data_particles in .* has fewer values than the table has columns"),
+        ("_rlnAngleTilt", "1 2", r"is not a valid STAR file.* in line 3, saw 15"),
     ],
 )
 def test_a_wrong_value_names_its_row(tmp_path, particles, column, word, message):
@@ -207,7 +207,7 @@ def test_wrong_files(tmp_path, particles):
     with pytest.raises(UserError, match="does not exist"):
         read_star(path)
     path.write_bytes(b"\x93NUMPY\xff\xfe")
-    with pytest.raises(UserError, match="is not a STAR file"):
+    with pytest.raises(UserError, match="not a valid STAR file|not a particle table"):
         read_star(path)
     path.write_text("data_\n\nloop_\n_rlnVoltage #1\n300\n")
     with pytest.raises(UserError, match="no table with the column _rlnImageName"):

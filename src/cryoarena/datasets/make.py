@@ -15,7 +15,14 @@ from cryoarena.datasets.draw import RandomStreams, draw_particles
 from cryoarena.datasets.parallel import in_parallel
 from cryoarena.datasets.write_truth import write_truth
 from cryoarena.errors import UserError
-from cryoarena.files import read_json, require_empty_output, require_free_space, sha256_of, write_json
+from cryoarena.files import (
+    read_json,
+    remove_temporary_files,
+    require_empty_output,
+    require_free_space,
+    sha256_of,
+    write_json,
+)
 from cryoarena.imaging.defocus import DefocusTable
 from cryoarena.imaging.simulate import Particles, Specimen, signal_sums, simulate_images
 from cryoarena.particles.dataset_folder import write_tables
@@ -61,7 +68,9 @@ def make_dataset(
     ensemble = dataset.build(settings, sources)
     _require_fit(ensemble.specimen, settings)
     # Only now, when nothing can be wrong with the input any more, may an old folder go.
-    if not begun:
+    if begun:
+        remove_temporary_files(out)
+    else:
         require_empty_output(out, overwrite)
     write_json(out / _MAKING, {"id": dataset_id})
     particles = draw_particles(ensemble, settings, defocus_table)

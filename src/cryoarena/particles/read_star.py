@@ -16,7 +16,7 @@ from cryoarena.particles.stack import open_stack
 from cryoarena.particles.star_table import Table, read_tables
 
 _ZERO_IF_ABSENT = {"rlnPhaseShift", "rlnCtfBfactor"}
-_TEXT = {IMAGE_NAME, PARTICLE_ID}
+_TEXT = (IMAGE_NAME, PARTICLE_ID)
 _NUMBERS = {
     *ANGLES,
     *CTF.values(),

@@ -24,7 +24,6 @@ def write_star(path: Path, particles: ParticleSet) -> None:
     columns = [
         Column(
             IMAGE_NAME,
-            "%s",
             [
                 f"{slice_index + 1:06d}@{names[stack]}"
                 for slice_index, stack in zip(
@@ -32,22 +31,22 @@ def write_star(path: Path, particles: ParticleSet) -> None:
                 )
             ],
         ),
-        Column(PARTICLE_ID, "%d", particles.particle_id),
-        Column(OPTICS_GROUP, "%d", optics_group),
+        Column(PARTICLE_ID, particles.particle_id),
+        Column(OPTICS_GROUP, optics_group),
     ]
     if particles.poses is not None:
         angles = relion_from_rotation(particles.poses.rotation_object_to_image)
-        columns += [Column(name, "%.9g", angles[:, axis]) for axis, name in enumerate(ANGLES)]
+        columns += [Column(name, angles[:, axis]) for axis, name in enumerate(ANGLES)]
         # RELION stores the shift that re-centres the object. Adding 0 turns -0 into 0.
         origin_A = -particles.poses.shift_A + 0.0
-        columns += [Column(f"rlnOrigin{axis}Angst", "%.9g", origin_A[:, i]) for i, axis in enumerate("XY")]
+        columns += [Column(f"rlnOrigin{axis}Angst", origin_A[:, i]) for i, axis in enumerate("XY")]
     if particles.ctf is not None:
         per_particle = ["defocus_u_A", "defocus_v_A", "defocus_azimuth_deg", "phase_shift_deg"]
         if np.any(particles.ctf.b_factor_A2 != 0):
             per_particle.append("b_factor_A2")
-        columns += [Column(CTF[field], "%.9g", getattr(particles.ctf, field)) for field in per_particle]
+        columns += [Column(CTF[field], getattr(particles.ctf, field)) for field in per_particle]
     if particles.half_set is not None:
-        columns.append(Column("rlnRandomSubset", "%d", particles.half_set + 1))
+        columns.append(Column("rlnRandomSubset", particles.half_set + 1))
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         write_table(stream, "optics", optics)
         write_table(stream, "particles", columns)
@@ -61,13 +60,13 @@ def _optics(particles: ParticleSet) -> tuple[NDArray[np.int64], list[Column]]:
         values = np.stack([getattr(particles.ctf, field) for field in fields], axis=1)
         distinct, inverse = np.unique(values, axis=0, return_inverse=True)
         group, groups = inverse.reshape(-1) + 1, len(distinct)
-        extra = [Column(CTF[field], "%.9g", distinct[:, i]) for i, field in enumerate(fields)]
+        extra = [Column(CTF[field], distinct[:, i]) for i, field in enumerate(fields)]
     numbers = np.arange(1, groups + 1)
     return group, [
-        Column(OPTICS_GROUP, "%d", numbers),
-        Column("rlnOpticsGroupName", "%s", [f"opticsGroup{number}" for number in numbers]),
+        Column(OPTICS_GROUP, numbers),
+        Column("rlnOpticsGroupName", [f"opticsGroup{number}" for number in numbers]),
         *extra,
-        Column("rlnImagePixelSize", "%.9g", np.full(groups, particles.pixel_size_A)),
-        Column("rlnImageSize", "%d", np.full(groups, particles.box_px)),
-        Column("rlnImageDimensionality", "%d", np.full(groups, 2)),
+        Column("rlnImagePixelSize", np.full(groups, particles.pixel_size_A)),
+        Column("rlnImageSize", np.full(groups, particles.box_px)),
+        Column("rlnImageDimensionality", np.full(groups, 2)),
     ]
