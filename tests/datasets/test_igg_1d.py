@@ -18,9 +18,7 @@ def test_one_fab_turns_by_equal_steps(mirror: Path) -> None:
     assert len(positions) == 100
     np.testing.assert_allclose(ensemble.cvs["psi_H230"], np.arange(100) * 3.6)
     atoms = centred(read_atoms(path))
-    psi_atoms = [
-        find_atom(atoms, "H", *key) for key in ((230, "N"), (230, "CA"), (230, "C"), (232, "N"))
-    ]
+    psi_atoms = [find_atom(atoms, "H", *key) for key in ((230, "N"), (230, "CA"), (230, "C"), (232, "N"))]
     psi = np.array([dihedral_deg(*position[psi_atoms].astype(np.float64)) for position in positions])
     np.testing.assert_allclose((psi - psi[0]) % 360, ensemble.cvs["psi_H230"], atol=1e-3)
     moved = np.linalg.norm(positions[50] - positions[0], axis=1) > 0.01

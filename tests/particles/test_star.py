@@ -207,7 +207,7 @@ def test_wrong_files(tmp_path, particles):
     with pytest.raises(UserError, match="does not exist"):
         read_star(path)
     path.write_bytes(b"\x93NUMPY\xff\xfe")
-    with pytest.raises(UserError, match="not a valid STAR file|not a particle table"):
+    with pytest.raises(UserError, match=r"not a valid STAR file|not a particle table"):
         read_star(path)
     path.write_text("data_\n\nloop_\n_rlnVoltage #1\n300\n")
     with pytest.raises(UserError, match="no table with the column _rlnImageName"):
