@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cryoarena.datasets.rigid_bodies import RigidBodies
 from cryoarena.imaging.simulate import Specimen
 from cryoarena.registry import Registry
 
@@ -102,12 +103,14 @@ class Ensemble:
         cvs: name -> (K,) value of each collective variable.
         population: (K,) share of each conformation; sums to 1.
         notes: sentences for the card and the report, e.g. clashes.
+        rigid_bodies: where all heterogeneity is the motion of rigid bodies, else None.
     """
 
     specimen: Specimen
     cvs: dict[str, NDArray[np.float64]]
     population: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    rigid_bodies: RigidBodies | None = None
 
 
 class Dataset(ABC):

@@ -14,6 +14,7 @@ from cryoarena.datasets.base import (
     SourceFile,
     dataset,
 )
+from cryoarena.datasets.rigid_bodies import superpose_bodies
 from cryoarena.imaging.simulate import Specimen
 from cryoarena.structures.atoms import centred, read_atoms, select_chains
 from cryoarena.structures.bonds import covalent_bonds
@@ -80,11 +81,9 @@ class Igg1d(Dataset):
         conformations = [rotate_about_bond(atoms, *axis, moving, float(angle)) for angle in angles]
         clashes = np.array([count_clashes(conformation, bonds, moving) for conformation in conformations])
         worst = int(clashes.argmax())
+        position_A = np.stack([conformation.position_A for conformation in conformations]).astype(np.float32)
         return Ensemble(
-            specimen=Specimen(
-                np.stack([conformation.position_A for conformation in conformations]).astype(np.float32),
-                molmap_model(atoms, settings.resolution_A),
-            ),
+            specimen=Specimen(position_A, molmap_model(atoms, settings.resolution_A)),
             cvs={"psi_H230": angles},
             population=np.full(len(angles), 1.0 / len(angles)),
             notes=(
@@ -92,4 +91,5 @@ class Igg1d(Dataset):
                 f"bonded): {int((clashes > 0).sum())} of {len(angles)} conformations have some; the worst has "
                 f"{clashes[worst]} at {angles[worst]:.1f}°. They are kept, as in the published set.",
             ),
+            rigid_bodies=superpose_bodies(position_A, moving.astype(np.int64)),
         )

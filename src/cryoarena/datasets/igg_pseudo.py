@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from cryoarena.datasets.base import CollectiveVariable, Dataset, DatasetCard, Ensemble, Settings, dataset
+from cryoarena.datasets.rigid_bodies import superpose_bodies
 from cryoarena.imaging.simulate import Specimen
 from cryoarena.structures.density import molmap_model
 from cryoarena.structures.dihedral import rotate_about_bond
@@ -50,10 +51,10 @@ class IggPseudo(Dataset):
             ).position_A
             for angle in angles
         ]
+        position_A = np.stack(positions).astype(np.float32)
         return Ensemble(
-            specimen=Specimen(
-                np.stack(positions).astype(np.float32), molmap_model(antibody.atoms, settings.resolution_A)
-            ),
+            specimen=Specimen(position_A, molmap_model(antibody.atoms, settings.resolution_A)),
             cvs={"hinge_angle": angles},
             population=np.full(len(angles), 1.0 / len(angles)),
+            rigid_bodies=superpose_bodies(position_A, antibody.moving.astype(np.int64)),
         )

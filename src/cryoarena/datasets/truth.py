@@ -1,6 +1,7 @@
 """Read the truth of a dataset folder; for scorers and reports, never for methods."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryoarena.datasets.rigid_bodies import RigidMotion
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
 from cryoarena.imaging.poses import Poses
@@ -26,7 +28,10 @@ class Truth:
         poses: true poses of the particles.
         cvs: name -> (K,) value per conformation.
         periods: name -> period of an angle, or None.
+        population: (K,) share of every conformation; sums to 1.
         volume_names: (K,) file names of the true maps.
+        rigid_motion: of B bodies that make up the object, or None where the recipe knows none.
+        body_names: (B,) file names of the maps of the bodies in conformation 0.
     """
 
     folder: Path
@@ -36,16 +41,37 @@ class Truth:
     poses: Poses
     cvs: dict[str, NDArray[np.float64]]
     periods: dict[str, float | None]
+    population: NDArray[np.float64]
     volume_names: tuple[str, ...]
+    rigid_motion: RigidMotion | None = None
+    body_names: tuple[str, ...] = ()
 
     @property
     def pixel_size_A(self) -> float:
         """Return the pixel size of maps and images (Å)."""
         return float(self.info["recipe"]["pixel_size_A"])
 
+    @property
+    def is_continuous(self) -> bool:
+        """Tell whether the heterogeneity is a continuum; otherwise it is a set of states."""
+        return "continuous" in self.info["card"]["kind"]
+
     def volume(self, conformation: int) -> NDArray[np.float32]:
         """Return the true map (D, D, D) of a conformation, in image units."""
         return read_volume(self.folder / "truth" / "volumes" / self.volume_names[conformation])[0]
+
+    def body_volume(self, body: int) -> NDArray[np.float32]:
+        """Return the true map (D, D, D) of one rigid body alone in conformation 0, in image units."""
+        return read_volume(self.folder / "truth" / "bodies" / self.body_names[body])[0]
+
+    def subset(self, rows: NDArray[np.int64]) -> "Truth":
+        """Return the truth of some particles, in the order of `rows`; conformations stay as they are."""
+        return replace(
+            self,
+            particle_id=self.particle_id[rows],
+            conformation=self.conformation[rows],
+            poses=self.poses[rows],
+        )
 
     def masks(self) -> dict[str, NDArray[np.float32] | None]:
         """Return the masks that maps are compared in: no_mask, mask and moving_mask."""
@@ -57,20 +83,25 @@ class Truth:
         }
 
     def embedding(self) -> NDArray[np.float64]:
-        """Return the true embedding (K, c) of the conformations: CVs, angles as cosine and sine.
+        """Return the true embedding (K, c) of the conformations; see `cv_embedding`."""
+        return cv_embedding(self.cvs, self.periods)
 
-        An angle's circle has circumference `period`, so that small differences keep their unit.
-        """
-        columns = []
-        for name, values in self.cvs.items():
-            period = self.periods[name]
-            if period is None:
-                columns.append(values)
-            else:
-                angle = 2 * np.pi * values / period
-                radius = period / (2 * np.pi)
-                columns += [radius * np.cos(angle), radius * np.sin(angle)]
-        return np.stack(columns, axis=1)
+
+def cv_embedding(cvs: Mapping[str, NDArray[np.float64]], periods: Mapping[str, float | None]) -> NDArray[np.float64]:
+    """Return CVs (each (n,)) as Euclidean coordinates (n, c): angles as cosine and sine.
+
+    An angle's circle has circumference `period`, so that small differences keep their unit.
+    """
+    columns = []
+    for name, values in cvs.items():
+        period = periods[name]
+        if period is None:
+            columns.append(values)
+        else:
+            angle = 2 * np.pi * values / period
+            radius = period / (2 * np.pi)
+            columns += [radius * np.cos(angle), radius * np.sin(angle)]
+    return np.stack(columns, axis=1)
 
 
 def open_truth(folder: Path) -> Truth:
@@ -86,6 +117,7 @@ def open_truth(folder: Path) -> Truth:
             raise UserError(f"{path} does not exist; a dataset can only be scored where its truth is")
     particles, conformations = (pd.read_parquet(path) for path in paths)
     conformations = conformations.sort_values("conformation")
+    rigid_motion, body_names = _read_bodies(folder / "truth" / "bodies.parquet")
     return Truth(
         folder=folder,
         info=info,
@@ -99,5 +131,18 @@ def open_truth(folder: Path) -> Truth:
         ),
         cvs={cv["name"]: conformations[f"cv_{cv['name']}"].to_numpy(np.float64) for cv in info["cvs"]},
         periods={cv["name"]: cv["period"] for cv in info["cvs"]},
+        population=conformations["population"].to_numpy(np.float64),
         volume_names=tuple(conformations["volume"]),
+        rigid_motion=rigid_motion,
+        body_names=body_names,
     )
+
+
+def _read_bodies(path: Path) -> tuple[RigidMotion | None, tuple[str, ...]]:
+    if not path.exists():
+        return None, ()
+    table = pd.read_parquet(path).sort_values(["conformation", "body"])
+    names = tuple(table["volume"][table["conformation"] == 0])
+    rotation = table[[f"rotation_{i}{j}" for i in range(3) for j in range(3)]].to_numpy(np.float64)
+    translation_A = table[[f"translation_{axis}_A" for axis in "xyz"]].to_numpy(np.float64)
+    return RigidMotion(rotation.reshape(-1, len(names), 3, 3), translation_A.reshape(-1, len(names), 3)), names

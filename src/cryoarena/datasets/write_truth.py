@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from cryoarena.datasets.base import Ensemble, Settings
 from cryoarena.datasets.parallel import in_parallel
+from cryoarena.datasets.rigid_bodies import RigidBodies
 from cryoarena.files import atomic_path
 from cryoarena.imaging.simulate import Particles, Specimen
+from cryoarena.structures.density import ScatteringModel
 from cryoarena.structures.render import render_volume
 from cryoarena.volumes.mask import MaskBuilder
 from cryoarena.volumes.mrc import read_volume, write_volume
@@ -25,7 +27,7 @@ def write_truth(
     out: Path,
     processes: int,
 ) -> None:
-    """Write `truth/`: maps, masks and tables. Maps that are there already are kept.
+    """Write `truth/`: maps, masks, tables and, where they are known, rigid bodies. Maps that are there are kept.
 
     Maps are in image units: the sum of a map along z is the CTF-free projection as it stands in the images.
     """
@@ -61,11 +63,32 @@ def write_truth(
         "shift_y_A": particles.poses.shift_A[:, 1],
     }
     _write_parquet(truth / "particles.parquet", columns)
+    if ensemble.rigid_bodies is not None:
+        _write_bodies(ensemble.specimen, ensemble.rigid_bodies, settings, amplitude, truth)
 
 
 def _write_true_volume(specimen: Specimen, number: int, settings: Settings, amplitude: float, path: Path) -> None:
     volume = render_volume(specimen.position_A[number], specimen.scattering, settings.box_px, settings.pixel_size_A)
     write_volume(path, volume * np.float32(amplitude * settings.pixel_size_A), settings.pixel_size_A)
+
+
+def _write_bodies(specimen: Specimen, rigid: RigidBodies, settings: Settings, amplitude: float, truth: Path) -> None:
+    """Write the map of every body alone as it lies in conformation 0, and the motion of all."""
+    motion = rigid.motion
+    names = [f"{number:04d}.mrc" for number in range(motion.bodies)]
+    for number, name in enumerate(names):
+        path = truth / "bodies" / name
+        if not path.exists():
+            of_body = rigid.body == number
+            scattering = ScatteringModel(specimen.scattering.weights[of_body], specimen.scattering.profile)
+            _write_true_volume(Specimen(specimen.position_A[:1, of_body], scattering), 0, settings, amplitude, path)
+    conformation, body = (index.ravel() for index in np.indices(motion.rotation.shape[:2]))
+    columns: dict[str, Any] = {"conformation": conformation, "body": body, "volume": np.array(names)[body]}
+    rotation = motion.rotation.reshape(-1, 3, 3)
+    columns |= {f"rotation_{i}{j}": rotation[:, i, j] for i in range(3) for j in range(3)}
+    translation_A = motion.translation_A.reshape(-1, 3)
+    columns |= {f"translation_{axis}_A": translation_A[:, i] for i, axis in enumerate("xyz")}
+    _write_parquet(truth / "bodies.parquet", columns)
 
 
 def _write_parquet(path: Path, columns: dict[str, Any]) -> None:

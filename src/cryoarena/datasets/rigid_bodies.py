@@ -1,0 +1,84 @@
+"""How the rigid bodies of an object move from one conformation to the next."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.imaging.poses import Poses
+
+_RIGID_TO_A = 0.01
+
+
+@dataclass(frozen=True)
+class RigidMotion:
+    """The motion of B bodies over K conformations: what is at x in conformation 0 is at R x + t in conformation c.
+
+    Attributes:
+        rotation: (K, B, 3, 3) active rotations R.
+        translation_A: (K, B, 3) t as x, y, z.
+    """
+
+    rotation: NDArray[np.float64]
+    translation_A: NDArray[np.float64]
+
+    @property
+    def bodies(self) -> int:
+        """Return B."""
+        return int(self.rotation.shape[1])
+
+    def poses_of_body(self, poses: Poses, conformation: NDArray[np.int64], body: int) -> Poses:
+        """Return how one body, as it lies in conformation 0, appears in images of any conformation.
+
+        Args:
+            poses: of N particles.
+            conformation: (N,).
+            body: which one.
+        """
+        rotation = poses.rotation_object_to_image
+        moved_A = np.einsum("nij,nj->ni", rotation[:, :2], self.translation_A[conformation, body])
+        return Poses(rotation @ self.rotation[conformation, body], poses.shift_A + moved_A)
+
+
+@dataclass(frozen=True)
+class RigidBodies:
+    """The atoms of every body and its motion.
+
+    Attributes:
+        body: (n,) int64, which body an atom belongs to, from 0.
+        motion: of the bodies.
+    """
+
+    body: NDArray[np.int64]
+    motion: RigidMotion
+
+
+def superpose_bodies(position_A: NDArray[np.floating[Any]], body: NDArray[np.int64]) -> RigidBodies:
+    """Find the motion of every body by superposing its atoms on those of conformation 0 (Kabsch 1976).
+
+    Args:
+        position_A: (K, n, 3) atoms in K conformations.
+        body: (n,) which body an atom belongs to; the numbers run from 0 without a gap.
+
+    Raises:
+        ValueError: when a body is not rigid to 0.01 Å.
+    """
+    bodies = int(body.max()) + 1
+    rotation = np.empty((len(position_A), bodies, 3, 3))
+    translation_A = np.empty((len(position_A), bodies, 3))
+    for number in range(bodies):
+        reference = position_A[0, body == number].astype(np.float64)
+        centre = reference.mean(axis=0)
+        for conformation, positions in enumerate(position_A):
+            moved = positions[body == number].astype(np.float64)
+            left, _, right = np.linalg.svd((moved - moved.mean(axis=0)).T @ (reference - centre))
+            # The sign keeps the hand.
+            turn = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
+            shift = moved.mean(axis=0) - turn @ centre
+            error = float(np.abs(reference @ turn.T + shift - moved).max())
+            if error > _RIGID_TO_A:
+                raise ValueError(f"body {number} is not rigid: conformation {conformation} is {error:.3f} Å off")
+            rotation[conformation, number] = turn
+            translation_A[conformation, number] = shift
+    return RigidBodies(body, RigidMotion(rotation, translation_A))

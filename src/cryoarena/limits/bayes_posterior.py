@@ -1,0 +1,101 @@
+"""The Bayes posterior: what an observer who knows maps, poses, CTF and noise can tell about each image."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from cryoarena.datasets.truth import Truth
+from cryoarena.imaging.project import VolumeProjector
+from cryoarena.methods.batches import Batch, fourier_batches
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.progress import Report
+from cryoarena.volumes.slicing import ImagePoints
+
+_PROJECTIONS = 100_000
+_LEAST_IMAGES = 1000
+_BATCH = 50
+
+
+@dataclass(frozen=True)
+class BayesPosterior:
+    """What the true maps say about a sample of n images.
+
+    Attributes:
+        rows: (n,) of the particles.
+        log_likelihood: (n, K) log p(image | conformation) up to a constant of each image.
+        posterior: (n, K) p(conformation | image) with the true populations as prior; rows sum to 1.
+    """
+
+    rows: NDArray[np.int64]
+    log_likelihood: NDArray[np.float64]
+    posterior: NDArray[np.float64]
+
+    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the posterior mean (n, c) of a property (K, c) of the conformations."""
+        return (self.posterior @ values).astype(np.float32)
+
+
+def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64], report: Report) -> BayesPosterior:
+    """Compute the posterior over conformations given everything but the conformation.
+
+    An image is y = -contrast_sign · CTF · P_c + white noise of unit variance, with P_c the projection of map c, hence
+    log p(y | c) = -½ Σ_pixels (y - y_c)² + constant, summed by Parseval's theorem over half of the Fourier plane.
+    Coefficients beyond |k| = D/2 - 1, which the maps do not reach, are left out. Projections are exact (NUFFT).
+
+    Args:
+        particles: whose rows match the truth.
+        truth: of the dataset.
+        rows: (n,) particles to look at.
+        report: told how many conformations are done.
+    """
+    box_px = particles.box_px
+    points = ImagePoints.within(box_px, box_px / 2 - 1, torch.device("cpu"))
+    batches = list(fourier_batches(particles, points, rows, _BATCH))
+    count = len(truth.volume_names)
+    log_likelihood = np.empty((len(rows), count))
+    for conformation in range(count):
+        # In image units the sum of a true map along z is the projection; the projector multiplies by the pixel.
+        volume = truth.volume(conformation) / np.float32(truth.pixel_size_A)
+        projector = VolumeProjector(volume, truth.pixel_size_A, box_px, truth.pixel_size_A)
+        parts = list(_log_likelihoods(projector, batches, points))
+        log_likelihood[:, conformation] = np.concatenate(parts)
+        report(conformation + 1, count, f"conformations compared with {len(rows)} images")
+    return from_log_likelihood(rows, log_likelihood, truth.population)
+
+
+def from_log_likelihood(
+    rows: NDArray[np.int64], log_likelihood: NDArray[np.float64], population: NDArray[np.float64]
+) -> BayesPosterior:
+    """Weigh log-likelihoods (n, K) by the populations (K,)."""
+    with np.errstate(divide="ignore"):
+        joint = log_likelihood + np.log(population)
+    return BayesPosterior(rows, log_likelihood, np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
+
+
+def sample_rows(n: int, conformations: int, seed: int = 0) -> NDArray[np.int64]:
+    """Return sorted rows of a random sample: all n, unless images times conformations is too many to project.
+
+    At least 1,000 images, and as many more as keep the number of projections below 100,000.
+    """
+    size = max(_LEAST_IMAGES, _PROJECTIONS // conformations)
+    if n <= size:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
+
+
+def _log_likelihoods(
+    projector: VolumeProjector, batches: list[Batch], points: ImagePoints
+) -> Iterator[NDArray[np.float64]]:
+    """Yield Re<y, y_c> - ½|y_c|² of each batch: |y|² is the same for every conformation."""
+    ky, kx = points.ky.numpy(), points.kx.numpy()
+    # Every pair ±k counts twice, the origin once.
+    weight = np.where((kx == 0) & (ky == 0), 1.0, 2.0) / points.box_px**2
+    for batch in batches:
+        spectra = projector.project(batch.rotations.double().numpy(), np.zeros((len(batch.rows), 2)))
+        predicted = batch.ctf.numpy() * spectra[:, ky, kx]
+        data = batch.data.numpy()
+        yield np.asarray((predicted.conj() * (data - predicted / 2)).real.astype(np.float64) @ weight)
