@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
@@ -14,7 +13,7 @@ from cryoarena.files import atomic_path, read_json, write_json
 from cryoarena.limits.limits import curve_as_json, limits_of
 from cryoarena.methods.result_folder import Result, open_result
 from cryoarena.metrics.base import MetricResult, metrics
-from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows
+from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows, nearest_to_mean
 from cryoarena.progress import progress_bar
 from cryoarena.volumes.mrc import write_volume
 
@@ -169,18 +168,10 @@ def _write_comparison(results: dict[str, MetricResult | NoResult], answer: Answe
     count = len(truth.volume_names)
     chosen = np.unique(np.linspace(0, count, min(count, _COMPARED_CONFORMATIONS), endpoint=False).astype(int))
     for conformation in chosen:
-        row = nearest_to_mean(answer.embedding, np.flatnonzero(truth.conformation == conformation))
-        if row is not None:
-            volume = answer.maps_of(np.array([row]))[0]
+        here = np.flatnonzero(truth.conformation == conformation)
+        if len(here):
+            volume = answer.maps_of(np.array([nearest_to_mean(answer.embedding, here)]))[0]
             write_volume(folder / f"conformation_{conformation:04d}.mrc", volume, truth.pixel_size_A)
-
-
-def nearest_to_mean(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> int | None:
-    """Return the row whose latent is nearest to the mean latent of `rows`, or None when there is none."""
-    if not len(rows):
-        return None
-    latents = embedding[rows]
-    return int(rows[np.argmin(np.square(latents - latents.mean(axis=0)).sum(axis=1))])
 
 
 def summary(table: pd.DataFrame) -> list[tuple[str, str]]:

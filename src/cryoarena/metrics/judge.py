@@ -7,16 +7,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cryoarena.datasets.truth import Truth
+from cryoarena.datasets.truth import Truth, cv_embedding
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
 from cryoarena.metrics.base import MetricResult, metrics
+from cryoarena.metrics.jitter import PAPER_AMPLITUDES, jitter
+from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.progress import Report
 
 VolumePairs = Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]
 
 _DECODED_AT_ONCE = 8
 _SEED = 0
+# Where the paper states none; in the unit of the CV.
+_JITTER = 0.05
 
 
 @dataclass(frozen=True)
@@ -65,18 +69,7 @@ def judge(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report)
     Returns:
         Per metric its result, or why it has none.
     """
-    inputs: dict[str, Callable[[], Any]] = {
-        "volume_pairs": lambda: _pairs(answer, truth, rows, report),
-        "masks": truth.masks,
-        "pixel_size_A": lambda: truth.pixel_size_A,
-        "embedding": lambda: answer.embedding,
-        "posterior": lambda: answer.posterior,
-        "estimated_poses": lambda: answer.estimated_poses,
-        "true_embedding": lambda: truth.embedding()[truth.conformation],
-        "true_labels": lambda: truth.conformation,
-        "true_poses": lambda: truth.poses,
-        "seed": lambda: _SEED,
-    }
+    inputs = _inputs(answer, truth, rows, report)
     results: dict[str, MetricResult | NoResult] = {}
     for name, metric in metrics.all().items():
         missing = [need for need in metric.card.needs if need not in inputs]
@@ -93,6 +86,66 @@ def judge(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report)
         except (UserError, ValueError) as error:
             results[name] = NoResult("failed", str(error))
     return results
+
+
+def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> dict[str, Callable[[], Any]]:
+    """Return how to get each input that a metric may need; None where the answer or the truth lacks it."""
+    return {
+        "volume_pairs": lambda: _pairs(answer, truth, rows, report),
+        "conformation_volume_pairs": lambda: _pairs(answer, truth, _central_rows(answer, truth, rows), report),
+        "masks": truth.masks,
+        "pixel_size_A": lambda: truth.pixel_size_A,
+        "embedding": lambda: answer.embedding,
+        "posterior": lambda: answer.posterior,
+        "estimated_poses": lambda: answer.estimated_poses,
+        "image_pairs": lambda: None,
+        "true_embedding": lambda: truth.embedding()[truth.conformation],
+        "true_embedding_jittered": lambda: _jittered_embedding(truth),
+        "true_cvs": lambda: {name: values[truth.conformation] for name, values in truth.cvs.items()},
+        "cv_periods": lambda: truth.periods,
+        "true_labels": lambda: truth.conformation,
+        "true_weights": lambda: truth.population,
+        "state_embedding": truth.embedding,
+        "true_poses": lambda: truth.poses,
+        "pose_features": lambda: truth.poses.rotation_object_to_image.reshape(-1, 9),
+        "ctf_features": lambda: _ctf_features(truth),
+        "kind": lambda: "continuous" if truth.is_continuous else "discrete",
+        "seed": lambda: _SEED,
+    }
+
+
+def _central_rows(answer: Answer, truth: Truth, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, for each conformation among `rows`, the particle whose latent is nearest to the conformation's mean."""
+    return np.array(
+        [
+            nearest_to_mean(answer.embedding, np.flatnonzero(truth.conformation == conformation))
+            for conformation in np.unique(truth.conformation[rows])
+        ]
+    )
+
+
+def nearest_to_mean(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> int:
+    """Return the row whose latent is nearest to the mean latent of `rows` (at least one)."""
+    latents = embedding[rows]
+    return int(rows[np.argmin(np.square(latents - latents.mean(axis=0)).sum(axis=1))])
+
+
+def _jittered_embedding(truth: Truth) -> NDArray[np.float64]:
+    amplitude = PAPER_AMPLITUDES.get(truth.info["name"], _JITTER)
+    jittered = {
+        name: jitter(values[truth.conformation], amplitude, _SEED + number)
+        for number, (name, values) in enumerate(truth.cvs.items())
+    }
+    return cv_embedding(jittered, truth.periods)
+
+
+def _ctf_features(truth: Truth) -> NDArray[np.float64] | None:
+    ctf = open_particles(truth.folder).ctf
+    if ctf is None:
+        return None
+    azimuth = np.deg2rad(2 * ctf.defocus_azimuth_deg)
+    features = np.stack([ctf.defocus_u_A, ctf.defocus_v_A, np.cos(azimuth), np.sin(azimuth)], axis=1)
+    return np.asarray((features - features.mean(axis=0)) / features.std(axis=0).clip(min=1e-12))
 
 
 def _pairs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> VolumePairs:
