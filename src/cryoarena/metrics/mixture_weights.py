@@ -65,7 +65,7 @@ def _scaled(likelihood: NDArray[np.floating]) -> NDArray[np.float64]:
     bad = np.flatnonzero(~(np.isfinite(rows).all(axis=1) & (rows >= 0).all(axis=1) & (highest > 0)))
     if bad.size:
         raise UserError(f"row {bad[0]} of the likelihoods is negative, not finite, or zero for every state; correct it")
-    return rows / highest[:, None]
+    return np.asarray(rows / highest[:, None])
 
 
 def _growth(likelihood: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ class Distance:
 
     def standard_error(self, covariance: NDArray[np.float64]) -> float:
         """Return the standard error that the covariance (K, K) of the estimated populations brings (delta method)."""
-        return max(float(self.gradient @ covariance @ self.gradient), 0.0) ** 0.5
+        return float(np.sqrt(np.maximum(self.gradient @ covariance @ self.gradient, 0)))
 
 
 def l1_distance(estimated: NDArray[np.float64], true: NDArray[np.float64]) -> Distance:
