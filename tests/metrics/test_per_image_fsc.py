@@ -114,7 +114,7 @@ def test_refuses_maps_that_have_no_fsc(truths, masks):
         _score([truths[0], broken], truths[:2], masks)
     with pytest.raises(UserError, match="given for image 0 is constant"):
         _score([np.ones((D, D, D), np.float32)], truths[:1], masks)
-    with pytest.raises(UserError, match="at least one image"):
+    with pytest.raises(UserError, match="at least one map"):
         _score([], [], masks)
     with pytest.raises(ValueError, match="cubes of one even side"):
         per_image_fsc([("a", truths[0][:16, :16, :16], truths[0])], masks, PIXEL)

@@ -23,8 +23,8 @@ class HalfShells:
 
     Attributes:
         box_px: map side D.
-        cross: (D + 1,) sum of Re(A B*).
-        power_a, power_b: (D + 1,) sums of |A|² and |B|².
+        cross: (..., D + 1) sum of Re(A B*).
+        power_a, power_b: sums of |A|² and |B|², of shapes that broadcast to that of `cross`.
     """
 
     box_px: int
@@ -33,24 +33,28 @@ class HalfShells:
     power_b: NDArray[np.float64]
 
     def standard(self) -> FscCurve:
-        """Return frequency (cycles/px) and FSC in shells round(|k|) = 1 … D/2, 0 where a map has no power."""
+        """Return frequency (D/2,) in cycles/px and FSC (..., D/2) in shells round(|k|) = 1 … D/2.
+
+        It is 0 where a map has no power.
+        """
         shells = np.arange(1, self.box_px // 2 + 1)
         return shells / self.box_px, self._correlation(2 * shells - 1, where_empty=0.0)
 
     def cryobench(self) -> FscCurve:
-        """Return frequency (cycles/px) and FSC as CryoBench bins it.
+        """Return frequency (D/2,) in cycles/px and FSC (..., D/2) as CryoBench bins it.
 
         Bin i at frequency i/D holds i - 1 <= |k| < i for i = 1 … D/2 - 1 (bin 1 is the mean of the map);
         bin 0 is 1 by definition, and so is every bin where a map has no power.
         """
         bins = np.arange(self.box_px // 2)
         correlation = self._correlation(2 * bins[1:] - 2, where_empty=1.0)
-        return bins / self.box_px, np.concatenate([[1.0], correlation])
+        first = np.ones_like(correlation[..., :1])
+        return bins / self.box_px, np.concatenate([first, correlation], axis=-1)
 
     def _correlation(self, first: NDArray[np.int64], where_empty: float) -> NDArray[np.float64]:
-        cross, power_a, power_b = (s[first] + s[first + 1] for s in (self.cross, self.power_a, self.power_b))
+        cross, power_a, power_b = (s[..., first] + s[..., first + 1] for s in (self.cross, self.power_a, self.power_b))
         norm = np.sqrt(power_a * power_b)
-        empty = np.full(len(first), where_empty)
+        empty = np.full(norm.shape, where_empty)
         return np.asarray(np.divide(cross, norm, out=empty, where=norm > 0))
 
 
