@@ -17,6 +17,7 @@ from cryoarena.volumes.slicing import ImagePoints
 
 _PROJECTIONS = 100_000
 _LEAST_IMAGES = 1000
+_IMAGES_IN_MEMORY = 1000
 _BATCH = 50
 
 
@@ -50,20 +51,21 @@ def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64
         particles: whose rows match the truth.
         truth: of the dataset.
         rows: (n,) particles to look at.
-        report: told how many conformations are done.
+        report: told how many images are done.
     """
     box_px = particles.box_px
     points = ImagePoints.within(box_px, box_px / 2 - 1, torch.device("cpu"))
-    batches = list(fourier_batches(particles, points, rows, _BATCH))
     count = len(truth.volume_names)
     log_likelihood = np.empty((len(rows), count))
-    for conformation in range(count):
-        # In image units the sum of a true map along z is the projection; the projector multiplies by the pixel.
-        volume = truth.volume(conformation) / np.float32(truth.pixel_size_A)
-        projector = VolumeProjector(volume, truth.pixel_size_A, box_px, truth.pixel_size_A)
-        parts = list(_log_likelihoods(projector, batches, points))
-        log_likelihood[:, conformation] = np.concatenate(parts)
-        report(conformation + 1, count, f"conformations compared with {len(rows)} images")
+    for start in range(0, len(rows), _IMAGES_IN_MEMORY):
+        some = slice(start, start + _IMAGES_IN_MEMORY)
+        batches = list(fourier_batches(particles, points, rows[some], _BATCH))
+        for conformation in range(count):
+            # In image units the sum of a true map along z is the projection; the projector multiplies by the pixel.
+            volume = truth.volume(conformation) / np.float32(truth.pixel_size_A)
+            projector = VolumeProjector(volume, truth.pixel_size_A, box_px, truth.pixel_size_A)
+            log_likelihood[some, conformation] = np.concatenate(list(_log_likelihoods(projector, batches, points)))
+            report(start + len(batches) * _BATCH * (conformation + 1) / count, len(rows), f"images, {count} maps each")
     return from_log_likelihood(rows, log_likelihood, truth.population)
 
 

@@ -1,72 +1,98 @@
 """Floor and ceiling of the metrics on a dataset, computed once and kept in `truth/limits`."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cryoarena.datasets.truth import Truth
 from cryoarena.files import read_json, write_json
-from cryoarena.limits.known_label import best_window, known_label_map
-from cryoarena.methods.base import methods
-from cryoarena.metrics.base import Curve, MetricResult
-from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows
-from cryoarena.particles.dataset_folder import open_particles
+from cryoarena.limits.observers import Observation, Observers
+from cryoarena.metrics.base import Curve, MetricResult, metrics
+from cryoarena.metrics.judge import NoResult, judge
 from cryoarena.progress import progress_bar
-from cryoarena.volumes.mrc import read_volume, write_volume
 
-_JUDGED_CONFORMATIONS = 20
+Limit = dict[str, Any]
+
+# A metric that needs one of these judges maps; all others judge what is said about single images.
+_NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "sample_volumes"}
+_BEST_MAPS_BY = "per-image-fsc/standard/moving_mask/auc"
 
 
-def limits_of(truth: Truth, device: str = "cpu") -> dict[str, dict[str, Any]]:
-    """Return {"floor": …, "ceiling": …} as in docs/formats.md, from the cache or computed now.
+def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
+    """Return {"floor": …, "ceiling": …} as in docs/formats.md; what is not in the cache is computed now.
 
-    Floor: the consensus map for every image and one latent for all. Ceiling: the known-label oracle's map for every
-    image and the true embedding.
+    Floor: of maps the consensus; of everything else one latent and one class for all images, or random latents and
+    poses where that has no value. Ceiling: of maps the better of the known-label and the rigid-motion oracle; of
+    everything else the Bayes posterior. Every score names the observer it comes from as its `source`.
     """
-    folder = truth.folder / "truth" / "limits"
-    paths = {name: folder / f"{name}.json" for name in ("floor", "ceiling")}
-    if not all(path.exists() for path in paths.values()):
-        _compute(truth, folder, device)
-    return {name: read_json(path) for name, path in paths.items()}
+    observers = Observers(truth, device)
+    floor = _judged("consensus", observers.consensus, truth)
+    by_label = _judged("known-label", observers.known_label, truth)
+    by_motion = _judged("rigid-motion", observers.rigid_motion, truth) if truth.rigid_motion else None
+    nothing = [_judged("one-for-all", observers.one_for_all, truth), _judged("chance", observers.chance, truth)]
+    bayes = _judged("bayes", observers.bayes, truth)
+
+    maps = sorted(filter(None, [by_label, by_motion]), key=_moving_region, reverse=True)
+    limits = {
+        "floor": _joined(floor, nothing),
+        "ceiling": _joined(maps[0], [bayes]),
+    }
+    if len(maps) > 1:
+        limits["ceiling"]["description"] += (
+            f" (area under the moving-region FSC {_moving_region(maps[0]):.3f}, "
+            f"{maps[1]['source']} {_moving_region(maps[1]):.3f})"
+        )
+    for name, limit in limits.items():
+        path = truth.folder / "truth" / "limits" / f"{name}.json"
+        if not path.exists() or read_json(path) != limit:
+            write_json(path, limit)
+    return limits
 
 
-def _compute(truth: Truth, folder: Path, device: str) -> None:
-    particles = open_particles(truth.folder)
-    rows = judged_rows(truth, _JUDGED_CONFORMATIONS)
-    with progress_bar("Floor: consensus") as report:
-        consensus = methods.get("consensus")
-        floor = consensus.fit(particles, consensus.options(), device, 0, report)
-    write_volume(folder / "consensus.mrc", floor.volumes_at(floor.representatives)[0], truth.pixel_size_A)
-    with progress_bar("Ceiling: choosing the oracle's window") as report:
-        window = best_window(particles, truth, device, report)
+def _judged(source: str, observe: Callable[[], Observation | None], truth: Truth) -> Limit:
+    """Return what an observer scores, computed again when a metric is new or changed."""
+    path = truth.folder / "truth" / "limits" / f"{source}.json"
+    versions = {name: metric.card.version for name, metric in metrics.all().items()}
+    if path.exists():
+        kept: Limit = read_json(path)
+        if kept["metrics"] == versions:
+            return kept
+    observation = observe()
+    assert observation is not None
+    with progress_bar(f"Judging {source}") as report:
+        results = judge(observation.answer, observation.truth, observation.rows, report)
+    limit = {"source": source, "description": observation.description, "metrics": versions, **as_json(results)}
+    write_json(path, limit)
+    return limit
 
-    def oracle_maps(judged: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.stack([_oracle_map(int(c)) for c in truth.conformation[judged]])
 
-    def _oracle_map(conformation: int) -> NDArray[np.float32]:
-        path = folder / f"oracle_{conformation:04d}.mrc"
-        if not path.exists():
-            volume = known_label_map(particles, truth, conformation, window, device)
-            write_volume(path, volume, truth.pixel_size_A)
-        return read_volume(path)[0]
+def _moving_region(limit: Limit) -> float:
+    value = limit["scores"].get(_BEST_MAPS_BY, {}).get("value")
+    return -math.inf if value is None else float(value)
 
-    floor_answer = Answer(floor.embedding, lambda judged: floor.volumes_at(floor.embedding[judged]))
-    oracle = Answer(truth.embedding()[truth.conformation].astype(np.float32), oracle_maps)
-    for name, answer, description in (
-        ("floor", floor_answer, "the consensus map for every image; one latent for all"),
-        (
-            "ceiling",
-            oracle,
-            f"maps from known labels, {window} neighbouring conformations each; the true embedding",
-        ),
-    ):
-        with progress_bar(f"Judging the {name}") as report:
-            results = judge(answer, truth, rows, report)
-        write_json(folder / f"{name}.json", {"description": description, **as_json(results)})
+
+def _joined(of_maps: Limit, of_images: list[Limit]) -> Limit:
+    """Take metrics of maps from one observer, and each other score from the first that has a value."""
+    scores: dict[str, Any] = {}
+    curves: dict[str, Any] = {}
+    judging_maps = {name for name, metric in metrics.all().items() if _NEEDS_OF_MAPS & set(metric.card.needs)}
+    for limit in [of_maps, *of_images]:
+        for key, score in limit["scores"].items():
+            wanted = (key.split("/")[0] in judging_maps) == (limit is of_maps)
+            if wanted and score["value"] is not None and key not in scores:
+                scores[key] = {**score, "source": limit["source"]}
+        for key, curve in limit["curves"].items():
+            if (key.split("/")[0] in judging_maps) == (limit is of_maps):
+                curves.setdefault(key, curve)
+    described = " or, where that has no value, ".join(limit["description"] for limit in of_images)
+    return {
+        "description": f"of images: {described}; of maps: {of_maps['description']}",
+        "scores": scores,
+        "curves": curves,
+    }
 
 
 def as_json(results: dict[str, MetricResult | NoResult]) -> dict[str, Any]:

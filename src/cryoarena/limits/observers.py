@@ -1,0 +1,173 @@
+"""Observers who know nothing, or everything but one thing: the answers behind floor and ceiling.
+
+An observer of maps is judged on one image of some conformations, because its maps depend on nothing else; an
+observer of images on a random sample of them, so that the Bayes posterior, which costs a projection for every image
+and conformation, is affordable on any dataset.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.datasets.truth import Truth
+from cryoarena.errors import UserError
+from cryoarena.files import atomic_path, read_json, write_json
+from cryoarena.imaging.poses import random_poses
+from cryoarena.limits.bayes_posterior import BayesPosterior, bayes_posterior, from_log_likelihood, sample_rows
+from cryoarena.limits.known_label import best_window, known_label_map
+from cryoarena.limits.rigid_motion import assemble, rigid_body_maps
+from cryoarena.methods.base import methods
+from cryoarena.metrics.judge import Answer, judged_rows
+from cryoarena.particles.dataset_folder import open_particles
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.progress import progress_bar
+from cryoarena.volumes.mrc import read_volume, write_volume
+
+_JUDGED_CONFORMATIONS = 20
+
+Maps = Callable[[int], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What an observer says, and about which particles.
+
+    Attributes:
+        truth: of those particles.
+        rows: of that truth whose maps are compared.
+        answer: row i belongs to row i of that truth.
+        description: one phrase.
+    """
+
+    truth: Truth
+    rows: NDArray[np.int64]
+    answer: Answer
+    description: str
+
+
+@dataclass(frozen=True)
+class Observers:
+    """The observers of one dataset; whatever is costly is kept in its `truth/limits`.
+
+    Attributes:
+        truth: of the dataset.
+        device: of torch.
+    """
+
+    truth: Truth
+    device: str
+
+    def consensus(self) -> Observation:
+        """One map for all."""
+        path = self._folder / "consensus.mrc"
+        if not path.exists():
+            method = methods.get("consensus")
+            with progress_bar("Floor: consensus") as report:
+                fitted = method.fit(self._particles(), method.options(), self.device, 0, report)
+            write_volume(path, fitted.volumes_at(fitted.representatives)[0], self.truth.pixel_size_A)
+        return self._of_maps(lambda conformation: read_volume(path)[0], "the consensus map for every image")
+
+    def known_label(self) -> Observation:
+        """Maps from the images of known, similar conformations."""
+        particles = self._particles()
+        kept = self._folder / "known_label_window.json"
+        if not kept.exists():
+            with progress_bar("Ceiling: choosing the window of the known-label oracle") as report:
+                window = best_window(particles, self.truth, self.device, report)
+            write_json(kept, {"conformations": window})
+        window = int(read_json(kept)["conformations"])
+
+        def map_of(conformation: int) -> NDArray[np.float32]:
+            path = self._folder / f"known_label_{conformation:04d}.mrc"
+            if not path.exists():
+                volume = known_label_map(particles, self.truth, conformation, window, self.device)
+                write_volume(path, volume, self.truth.pixel_size_A)
+            return read_volume(path)[0]
+
+        return self._of_maps(map_of, f"maps from the images of {window} known conformations each")
+
+    def rigid_motion(self) -> Observation | None:
+        """Maps of rigid bodies that move as they do in truth, from all images; None where no motion is known."""
+        motion = self.truth.rigid_motion
+        if motion is None:
+            return None
+        paths = [self._folder / f"rigid_body_{body:04d}.mrc" for body in range(motion.bodies)]
+        if not all(path.exists() for path in paths):
+            with progress_bar("Ceiling: rigid bodies") as report:
+                volumes = rigid_body_maps(self._particles(), self.truth, motion, self.device, report)
+            for path, volume in zip(paths, volumes, strict=True):
+                write_volume(path, volume, self.truth.pixel_size_A)
+        bodies = [read_volume(path)[0] for path in paths]
+        return self._of_maps(
+            lambda conformation: assemble(bodies, motion, conformation, self.truth.pixel_size_A),
+            f"{motion.bodies} rigid bodies, each from all images under the true motion",
+        )
+
+    def one_for_all(self) -> Observation:
+        """One latent and one class for every image."""
+        truth = self._sample()
+        shape = len(truth.particle_id), len(truth.volume_names)
+        posterior = np.zeros(shape, np.float32)
+        posterior[:, 0] = 1
+        embedding = np.zeros((shape[0], 1), np.float32)
+        return self._of_images(truth, Answer(embedding, _no_maps, posterior), "one latent and one class for all")
+
+    def chance(self) -> Observation:
+        """Random latents and random poses."""
+        truth = self._sample()
+        rng = np.random.default_rng(0)
+        n, dimensions = len(truth.particle_id), truth.embedding().shape[1]
+        embedding = rng.standard_normal((n, dimensions), np.float32)
+        poses = random_poses(n, float(np.abs(truth.poses.shift_A).max()), rng)
+        answer = Answer(embedding, _no_maps, estimated_poses=poses)
+        return self._of_images(truth, answer, "random latents and poses")
+
+    def bayes(self) -> Observation:
+        """Everything is known but the conformation: maps, poses, CTF and noise."""
+        bayes = self.bayes_posterior()
+        truth = self.truth.subset(bayes.rows)
+        answer = Answer(
+            bayes.mean(truth.embedding()), _no_maps, bayes.posterior.astype(np.float32), estimated_poses=truth.poses
+        )
+        return self._of_images(truth, answer, "the Bayes posterior given the true maps, poses, CTF and noise")
+
+    def bayes_posterior(self) -> BayesPosterior:
+        """Return the posterior of a random sample of images."""
+        path = self._folder / "log_likelihood.npy"
+        rows = self._sampled_rows()
+        if not path.exists():
+            with progress_bar("Ceiling: Bayes posterior") as report:
+                bayes = bayes_posterior(self._particles(), self.truth, rows, report)
+            with atomic_path(path) as temporary, temporary.open("wb") as stream:
+                np.save(stream, bayes.log_likelihood)
+        return from_log_likelihood(rows, np.load(path), self.truth.population)
+
+    @property
+    def _folder(self) -> Path:
+        return self.truth.folder / "truth" / "limits"
+
+    def _particles(self) -> ParticleSet:
+        return open_particles(self.truth.folder)
+
+    def _sampled_rows(self) -> NDArray[np.int64]:
+        return sample_rows(len(self.truth.particle_id), len(self.truth.volume_names))
+
+    def _sample(self) -> Truth:
+        return self.truth.subset(self._sampled_rows())
+
+    def _of_maps(self, map_of: Maps, description: str) -> Observation:
+        truth = self.truth.subset(judged_rows(self.truth, _JUDGED_CONFORMATIONS))
+        embedding = truth.embedding()[truth.conformation].astype(np.float32)
+        answer = Answer(embedding, lambda judged: np.stack([map_of(int(c)) for c in truth.conformation[judged]]))
+        return Observation(truth, np.arange(len(truth.particle_id)), answer, description)
+
+    def _of_images(self, truth: Truth, answer: Answer, description: str) -> Observation:
+        n = len(truth.particle_id)
+        return Observation(truth, np.arange(0), answer, f"{description}, {n} images")
+
+
+def _no_maps(judged: NDArray[np.int64]) -> NDArray[np.float32]:
+    raise UserError("this observer looks at images and gives no maps")
