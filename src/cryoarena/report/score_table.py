@@ -64,7 +64,7 @@ def bars(statistic: Statistic) -> Bars:
                 entry.result.label,
                 entry.result.colour,
                 *_value_and_error(entry.value, entry.standard_error),
-                f"{100 * entry.normalised:.0f} %" if np.isfinite(entry.normalised) else "",
+                f"{100 * entry.normalised + 0.0:z.0f} %" if np.isfinite(entry.normalised) else "",
                 entry.status,
                 entry.reason,
                 marker,
@@ -88,6 +88,8 @@ def bars(statistic: Statistic) -> Bars:
 def value_text(value: float, error: float) -> str:
     """Write `0.329 ± 0.006`: the error with one digit (two from 1 to 2.9), the value to match."""
     if not np.isfinite(error) or error <= 0:
+        return number(value)
+    if error < 1e-4 * abs(value):
         return number(value)
     exponent = int(np.floor(np.log10(error)))
     decimals = int(np.clip((1 if error / 10**exponent < 3 else 0) - exponent, 0, 6))

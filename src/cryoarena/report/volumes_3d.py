@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from cryoarena.errors import UserError
 from cryoarena.report.collect import Group, ResultFolder
@@ -89,7 +90,28 @@ def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, A
         "maps": store.maps,
         "pictures": store.pictures,
         "moving": _moving(group, frame, geometry, notes),
+        "start": _start_view(group),
     }
+
+
+def _start_view(group: Group) -> list[float]:
+    """Return the quaternion (x, y, z, w) of the first view: along the axis that shows most of the moving region."""
+    # Half a turn about x, as in the projections: x to the right, y down; then a slight tilt.
+    along_z = Rotation.from_quat([0.985, 0.06, 0.05, 0.15])
+    turns = {
+        0: Rotation.identity(),
+        1: Rotation.from_rotvec([np.pi / 2, 0, 0]),
+        2: Rotation.from_rotvec([0, -np.pi / 2, 0]),
+    }
+    path = None if group.dataset is None else group.dataset.path / "truth" / "mask_moving.mrc"
+    chosen = 0
+    if path is not None:
+        try:
+            mask, _ = read_volume(path)
+            chosen = int(np.argmax([(mask > 0.5).any(axis=axis).sum() for axis in turns]))
+        except UserError:  # noted where the moving region is marked
+            chosen = 0
+    return [float(number) for number in (along_z * turns[chosen]).as_quat()]
 
 
 def _truth_files(group: Group, truth: Truth, notes: list[str]) -> dict[int, Path]:

@@ -2,8 +2,6 @@
 // Linked 3-D views of the truth and the reconstructions, and the slider that also moves their projections.
 (() => {
   const RADIUS = 30; // scene units; 3Dmol's camera stands 150 away and looks through 20°
-  // Half a turn about x: like the projections, x to the right, y down and z away from the reader; then a slight tilt.
-  const START = [0.985, 0.06, 0.05, 0.15];
 
   function hasWebGL() {
     if (typeof $3Dmol === "undefined" || typeof DecompressionStream === "undefined") return false;
@@ -94,7 +92,7 @@
 
     function reset() {
       const distance = RADIUS / Math.tan((10 * Math.PI) / 180);
-      for (const { viewer } of views) viewer.setView([0, 0, 0, 150 - 0.6 * distance, ...START], true);
+      for (const { viewer } of views) viewer.setView([0, 0, 0, 150 - 0.6 * distance, ...payload.start], true);
     }
 
     async function start() {
