@@ -12,6 +12,8 @@ NEIGHBORS = (1, 3, 10, 30)
 SUBSET_SIZE = 2000
 # DADApy draws its subsets with this seed always
 _DADAPY_SEED = 42
+# a block of distances stays in the cache
+_ROWS_AT_ONCE = 250
 
 
 def imbalance_cryobench(
@@ -53,25 +55,27 @@ def _dadapy_subsets(rows: NDArray[np.int64], subset_size: int) -> list[NDArray[n
 
 def _both_ways(
     a: NDArray[np.float64], b: NDArray[np.float64], k: NDArray[np.int64], subset_size: int
-) -> list[NDArray[np.float64]]:
-    distances = [np.asarray(cdist(points, points)) for points in (a, b)]
-    in_order = [np.sort(distance, axis=1) for distance in distances]
-    return [_one_way(distances[i], distances[1 - i], in_order[1 - i], k, subset_size) for i in (0, 1)]
-
-
-def _one_way(
-    from_a: NDArray[np.float64],
-    from_b: NDArray[np.float64],
-    sorted_b: NDArray[np.float64],
-    k: NDArray[np.int64],
-    subset_size: int,
 ) -> NDArray[np.float64]:
-    n, most = len(from_a), int(k.max())
+    """Return Delta(A -> B) and Delta(B -> A) of one subset (n, d) and (n, c) for each k, as (2, R)."""
+    n = len(a)
+    total = np.zeros((2, len(k)))
+    for start in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        in_a, in_b = (np.asarray(cdist(points[rows], points)) for points in (a, b))
+        sorted_a, sorted_b = np.sort(in_a, axis=1), np.sort(in_b, axis=1)
+        for way, ranks in enumerate((_ranks(in_a, in_b, sorted_b, k.max()), _ranks(in_b, in_a, sorted_a, k.max()))):
+            known = np.where(ranks < subset_size, ranks, (subset_size + n - 1) / 2)
+            total[way] += [known[:, :size].sum() / size for size in k]
+    return 2 * total / n**2
+
+
+def _ranks(
+    from_a: NDArray[np.float64], from_b: NDArray[np.float64], sorted_b: NDArray[np.float64], most: int
+) -> NDArray[np.int64]:
+    """Return the ranks in B of the nearest neighbours in A, nearest first, as (rows, most)."""
     nearest = np.argpartition(from_a, most, axis=1)[:, : most + 1]
     order = np.argsort(np.take_along_axis(from_a, nearest, axis=1), axis=1, kind="stable")
     nearest = np.take_along_axis(nearest, order, axis=1)[:, 1:]  # the first is the point itself
     of_nearest = np.take_along_axis(from_b, nearest, axis=1)
     # the point itself is nearest of all, so that the number of nearer points is the rank among the others
-    rank = torch.searchsorted(torch.from_numpy(sorted_b), torch.from_numpy(of_nearest)).numpy()
-    rank = np.where(rank < subset_size, rank, (subset_size + n - 1) / 2)
-    return np.array([2 * rank[:, :size].mean() / n for size in k])
+    return np.asarray(torch.searchsorted(torch.from_numpy(sorted_b), torch.from_numpy(of_nearest)).numpy())
