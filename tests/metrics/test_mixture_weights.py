@@ -34,6 +34,13 @@ def test_agrees_with_a_general_optimiser():
     assert found.sum() == pytest.approx(1)
 
 
+def test_what_is_missing_to_the_highest_likelihood_is_within_the_tolerance():
+    for seed in range(30):
+        likelihood = gaussians(200, 1.2, seed, np.random.default_rng(seed).dirichlet(np.full(8, 0.5)))
+        weights = mixture_weights(likelihood, iterations=20_000, tolerance=1e-5)
+        assert (likelihood / (likelihood @ weights)[:, None]).mean(0).max() - 1 < 1e-5
+
+
 def test_is_the_fixed_point_of_the_em_step():
     likelihood = gaussians(2000, 0.8, seed=1)
     weights = np.full(3, 1 / 3)

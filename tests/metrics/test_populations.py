@@ -10,6 +10,7 @@ from cryoarena.metrics.base import metrics
 from cryoarena.metrics.population_distance import earth_movers_distance, kl_divergence, l1_distance
 from cryoarena.metrics.populations import populations, state_of_class
 from cryoarena.metrics.posterior_populations import posterior_populations
+from cryoarena.metrics.state_likelihood import state_likelihood
 
 WEIGHTS = np.array([0.6, 0.3, 0.1])
 STATES = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
@@ -38,6 +39,12 @@ def test_earth_movers_distance_keeps_tiny_differences():
     q = np.full(3, 1 / 3)
     assert earth_movers_distance(q + 1e-10 * np.array([1, 0, -1]), q, x).value == pytest.approx(2e-10, rel=1e-4)
     assert earth_movers_distance(q, q, x).value == 0
+    rng = np.random.default_rng(0)
+    x, step = rng.normal(size=(30, 2)), rng.normal(size=30)
+    step -= step.mean()
+    q = np.full(30, 1 / 30)
+    large = earth_movers_distance(q + 1e-3 * step, q, x).value
+    assert earth_movers_distance(q + 1e-9 * step, q, x).value == pytest.approx(1e-6 * large, rel=1e-4)
 
 
 def test_distances_equal_their_formulas():
@@ -149,6 +156,19 @@ def test_large_results_are_sampled_and_say_so(monkeypatch):
 def test_class_stands_for_the_state_it_shares_most_with():
     shared = np.array([[50, 40, 0, 0], [0, 0, 30, 0], [5, 0, 20, 1]])
     assert state_of_class(shared).tolist() == [0, 0, 1, 2]
+    # both classes hold most of state 0, but one of them must stand for state 1
+    assert state_of_class(np.array([[50, 40], [30, 39]])).tolist() == [0, 1]
+
+
+def test_no_image_votes_for_itself():
+    """Eighty random coordinates would tell the states of images seen before, but not of new ones."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    hits = []
+    for seed in range(10):
+        likelihood = state_likelihood(rng.normal(size=(300, 80)), labels, 3, seed)
+        hits.append(np.mean(likelihood.argmax(1) == labels))
+    assert np.mean(hits) == pytest.approx(1 / 3, abs=0.04)
 
 
 def test_posterior_classes_may_be_split_renamed_or_missing():

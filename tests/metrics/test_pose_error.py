@@ -119,6 +119,13 @@ def test_frame_is_that_of_the_majority_even_where_the_rest_agrees_on_another(tru
     assert rotation_angle_deg(frame.rotation[None], GLOBAL[None])[0] < 1e-3
 
 
+def test_frame_is_never_a_mirror():
+    """Half turns about three axes: their sum is nearest to -1, which is no rotation."""
+    turns = np.stack([np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1])])
+    frame = find_frame(np.repeat(turns, 4, axis=0), np.tile(np.eye(3), (12, 1, 1)))
+    assert np.linalg.det(frame.rotation) == pytest.approx(1)
+
+
 def test_known_errors_come_out(true):
     """Every particle is off by exactly 4° about a random axis and by 2 Å in a random direction."""
     rng = np.random.default_rng(3)
