@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from cryoarena.datasets.truth import Truth, cv_embedding
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
-from cryoarena.metrics.base import MetricResult, metrics
+from cryoarena.metrics.base import MetricCard, MetricResult, metrics
 from cryoarena.metrics.jitter import PAPER_AMPLITUDES, jitter
+from cryoarena.metrics.kmeans_labels import kmeans_labels
+from cryoarena.metrics.true_volumes import TrueVolumes
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.progress import Report
 
 VolumePairs = Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]
 
 _DECODED_AT_ONCE = 8
+_SAMPLED_CLASSES = 20
 _SEED = 0
 # Where the paper states none; in the unit of the CV.
 _JITTER = 0.05
@@ -57,14 +60,21 @@ def judged_rows(truth: Truth, images: int) -> NDArray[np.int64]:
     return by_conformation[:: max(1, len(by_conformation) // images)][:images]
 
 
-def judge(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> dict[str, MetricResult | NoResult]:
-    """Compute every registered metric.
+def judge(
+    answer: Answer,
+    truth: Truth,
+    rows: NDArray[np.int64],
+    report: Report,
+    wanted: Callable[[MetricCard], bool] = lambda card: True,
+) -> dict[str, MetricResult | NoResult]:
+    """Compute every registered metric that is wanted.
 
     Args:
         answer: what to judge.
         truth: of the dataset.
         rows: particles whose maps are compared.
         report: told how many maps are done.
+        wanted: which metrics to compute.
 
     Returns:
         Per metric its result, or why it has none.
@@ -72,6 +82,8 @@ def judge(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report)
     inputs = _inputs(answer, truth, rows, report)
     results: dict[str, MetricResult | NoResult] = {}
     for name, metric in metrics.all().items():
+        if not wanted(metric.card):
+            continue
         missing = [need for need in metric.card.needs if need not in inputs]
         if missing:
             results[name] = NoResult("not_applicable", f"there is no {missing[0].replace('_', ' ')} to judge")
@@ -93,6 +105,10 @@ def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Repor
     return {
         "volume_pairs": lambda: _pairs(answer, truth, rows, report),
         "conformation_volume_pairs": lambda: _pairs(answer, truth, _central_rows(answer, truth, rows), report),
+        "sample_volumes": lambda: _samples(answer, truth),
+        "true_volumes": lambda: TrueVolumes(truth),
+        # Poses that the method was given need no alignment.
+        "ab_initio_volume_pairs": lambda: _pairs(answer, truth, rows, report) if answer.estimated_poses else None,
         "masks": truth.masks,
         "pixel_size_A": lambda: truth.pixel_size_A,
         "embedding": lambda: answer.embedding,
@@ -128,6 +144,15 @@ def nearest_to_mean(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> 
     """Return the row whose latent is nearest to the mean latent of `rows` (at least one)."""
     latents = embedding[rows]
     return int(rows[np.argmin(np.square(latents - latents.mean(axis=0)).sum(axis=1))])
+
+
+def _samples(answer: Answer, truth: Truth) -> Iterator[NDArray[np.float32]]:
+    """Yield the maps at the particles nearest to the k-means centres of the latents (k = 20 as in the paper, or K)."""
+    classes = min(_SAMPLED_CLASSES, len(truth.volume_names))
+    labels = kmeans_labels(answer.embedding, classes, _SEED, "k-means++")
+    for label in np.unique(labels):
+        row = nearest_to_mean(answer.embedding, np.flatnonzero(labels == label))
+        yield answer.maps_of(np.array([row]))[0]
 
 
 def _jittered_embedding(truth: Truth) -> NDArray[np.float64]:
