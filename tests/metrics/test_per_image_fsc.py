@@ -7,34 +7,7 @@ from cryoarena.errors import UserError
 from cryoarena.metrics.base import MetricResult, metrics
 from cryoarena.metrics.per_image_fsc import per_image_fsc
 from cryoarena.volumes.fsc import fsc, fsc_auc, resolution_at
-from cryoarena.volumes.mask import MaskBuilder
-
-D = 32
-PIXEL = 4.0
-
-
-def _conformation(turn_deg: float) -> np.ndarray:
-    """Return a molecule of Gaussian blobs: a fixed body and an arm turned about z."""
-    rng = np.random.default_rng(0)
-    body, arm = rng.normal(0, 2, (60, 3)), rng.normal(0, 1.2, (25, 3)) + np.array([9, 0, 0])
-    angle = np.deg2rad(turn_deg)
-    arm = arm @ np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-    axis = np.arange(D) - D // 2
-    profile = np.exp(-((axis[None, :, None] - np.concatenate([body, arm])[:, None, :]) ** 2) / 2)
-    return np.einsum("nx,ny,nz->zyx", profile[..., 0], profile[..., 1], profile[..., 2]).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def truths() -> list[np.ndarray]:
-    return [_conformation(turn) for turn in range(0, 360, 45)]
-
-
-@pytest.fixture(scope="module")
-def masks(truths) -> dict[str, np.ndarray | None]:
-    builder = MaskBuilder(D, PIXEL)
-    for truth in truths:
-        builder.add(truth)
-    return {"mask": builder.whole(8, 12), "no_mask": None, "moving_mask": builder.moving(4, 8)}
+from turning_arm import PIXEL, D
 
 
 def _score(reconstructed: list[np.ndarray], truths: list[np.ndarray], masks) -> MetricResult:
@@ -51,7 +24,8 @@ def test_truth_scores_the_maximum(truths, masks):
                 assert score.value == pytest.approx(0.5 - 1 / D)
                 assert score.standard_error == pytest.approx(0, abs=1e-9)
                 assert score.n == 8
-    assert result.scores["standard/mask/resolution_0.5"].value == pytest.approx(2 * PIXEL)
+    for threshold in ("0.5", "0.143"):
+        assert result.scores[f"standard/mask/resolution_{threshold}"].value == pytest.approx(2 * PIXEL)
 
 
 def test_worse_maps_rank_below(truths, masks):
@@ -87,9 +61,10 @@ def test_statistics_are_those_of_the_single_curves(truths, masks):
     assert score.value == pytest.approx(np.mean(areas))
     assert score.standard_error == pytest.approx(np.std(areas, ddof=1) / np.sqrt(8))
     assert result.scores["standard/mask/auc_median"].value == pytest.approx(np.median(areas))
-    resolution = result.scores["standard/mask/resolution_0.5"]
-    assert resolution.value == pytest.approx(np.mean([resolution_at(*curve, 0.5, PIXEL) for curve in curves]))
-    assert (resolution.unit, resolution.direction) == ("Å", "lower")
+    for threshold in (0.5, 0.143):
+        resolution = result.scores[f"standard/mask/resolution_{threshold}"]
+        assert resolution.value == pytest.approx(np.mean([resolution_at(*curve, threshold, PIXEL) for curve in curves]))
+        assert (resolution.unit, resolution.direction) == ("Å", "lower")
     np.testing.assert_allclose(result.curves["standard/mask"].mean, np.mean([c[1] for c in curves], axis=0))
     np.testing.assert_allclose(result.curves["standard/mask"].spread, np.std([c[1] for c in curves], axis=0))
 
