@@ -31,7 +31,7 @@ from cryoarena.particles.stack import StackWriter
 from cryoarena.structures.render import check_fits
 
 SHARD_IMAGES = 1000
-_BATCH = 100
+_BATCH = 25
 _MAKING = ".making.json"
 
 

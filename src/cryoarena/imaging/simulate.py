@@ -18,7 +18,7 @@ from cryoarena.imaging.spectrum import frequencies, sum_of_squares, to_images
 from cryoarena.structures.density import ScatteringModel
 from cryoarena.structures.render import render_volume
 
-_BATCH = 32
+_BATCH = 8
 _TAPER_SHELLS = 10
 
 # Seconds on one core, fitted to measurements of finufft 2.5 at tolerance 2e-5.

@@ -16,8 +16,7 @@ from cryoarena.progress import Report
 from cryoarena.volumes.slicing import ImagePoints
 
 _PROJECTIONS = 100_000
-_LEAST_IMAGES = 1000
-_IMAGES_IN_MEMORY = 1000
+_LEAST_IMAGES, _MOST_IMAGES = 100, 1000
 _BATCH = 50
 
 
@@ -50,22 +49,20 @@ def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64
     Args:
         particles: whose rows match the truth.
         truth: of the dataset.
-        rows: (n,) particles to look at.
-        report: told how many images are done.
+        rows: (n,) particles to look at; they are kept in memory.
+        report: told how many conformations are done.
     """
     box_px = particles.box_px
     points = ImagePoints.within(box_px, box_px / 2 - 1, torch.device("cpu"))
+    batches = list(fourier_batches(particles, points, rows, _BATCH))
     count = len(truth.volume_names)
     log_likelihood = np.empty((len(rows), count))
-    for start in range(0, len(rows), _IMAGES_IN_MEMORY):
-        some = slice(start, start + _IMAGES_IN_MEMORY)
-        batches = list(fourier_batches(particles, points, rows[some], _BATCH))
-        for conformation in range(count):
-            # In image units the sum of a true map along z is the projection; the projector multiplies by the pixel.
-            volume = truth.volume(conformation) / np.float32(truth.pixel_size_A)
-            projector = VolumeProjector(volume, truth.pixel_size_A, box_px, truth.pixel_size_A)
-            log_likelihood[some, conformation] = np.concatenate(list(_log_likelihoods(projector, batches, points)))
-            report(start + len(batches) * _BATCH * (conformation + 1) / count, len(rows), f"images, {count} maps each")
+    for conformation in range(count):
+        # In image units the sum of a true map along z is the projection; the projector multiplies by the pixel.
+        volume = truth.volume(conformation) / np.float32(truth.pixel_size_A)
+        projector = VolumeProjector(volume, truth.pixel_size_A, box_px, truth.pixel_size_A)
+        log_likelihood[:, conformation] = np.concatenate(list(_log_likelihoods(projector, batches, points)))
+        report(conformation + 1, count, f"maps compared with {len(rows)} images")
     return from_log_likelihood(rows, log_likelihood, truth.population)
 
 
@@ -79,11 +76,11 @@ def from_log_likelihood(
 
 
 def sample_rows(n: int, conformations: int, seed: int = 0) -> NDArray[np.int64]:
-    """Return sorted rows of a random sample: all n, unless images times conformations is too many to project.
+    """Return sorted rows of a random sample: 1,000 images, or fewer where that is more than 100,000 projections.
 
-    At least 1,000 images, and as many more as keep the number of projections below 100,000.
+    Never fewer than 100, unless n is less.
     """
-    size = max(_LEAST_IMAGES, _PROJECTIONS // conformations)
+    size = min(_MOST_IMAGES, max(_LEAST_IMAGES, _PROJECTIONS // conformations))
     if n <= size:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, size, replace=False))

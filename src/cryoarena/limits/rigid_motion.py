@@ -2,7 +2,7 @@
 
 An observer who knows how rigid bodies move needs no label per map: with the known motion all images show the same
 few bodies, each under its own pose. As in multi-body refinement (Nakane et al. 2018, doi:10.7554/eLife.36861), each
-body is reconstructed from what is left of the images once the others are subtracted, in turns.
+body is reconstructed from what is left of the images once the others are subtracted, in turns and twice.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,8 @@ from cryoarena.volumes.mask import MaskBuilder
 from cryoarena.volumes.resample import move
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
-_ROUNDS = 3
-# The first rounds only have to find what is to be subtracted.
-_IMAGES_IN_FIRST_ROUNDS = 5_000
-_DILATION_A, _SOFT_EDGE_A = 9.0, 9.0
+# The first round only has to find what is to be subtracted.
+_IMAGES_IN_FIRST_ROUND = 5_000
 
 
 def rigid_body_maps(
@@ -53,8 +51,8 @@ def rigid_body_maps(
     masks = [torch.from_numpy(_mask_of(truth, body)).to(place) for body in range(motion.bodies)]
     maps: list[Tensor | None] = [None] * motion.bodies
     n = len(particles)
-    first = np.sort(np.random.default_rng(0).permutation(n)[:_IMAGES_IN_FIRST_ROUNDS])
-    rounds = [first] * (_ROUNDS - 1) + [np.arange(n)]
+    first = np.sort(np.random.default_rng(0).permutation(n)[:_IMAGES_IN_FIRST_ROUND])
+    rounds = (first, np.arange(n))
     done, total = 0, motion.bodies * sum(map(len, rounds))
     for rows in rounds:
         half_set = random_halves(len(rows), seed=0)
@@ -88,7 +86,8 @@ def assemble(
 def _mask_of(truth: Truth, body: int) -> NDArray[np.float32]:
     builder = MaskBuilder(int(truth.info["recipe"]["box_px"]), truth.pixel_size_A)
     builder.add(truth.body_volume(body))
-    return builder.whole(_DILATION_A, _SOFT_EDGE_A)
+    # As wide as the mask that whole maps are judged in: a tighter one would put the truth's outline into the map.
+    return builder.whole()
 
 
 @dataclass(frozen=True)

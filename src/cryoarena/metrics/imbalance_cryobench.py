@@ -61,21 +61,21 @@ def _both_ways(
     total = np.zeros((2, len(k)))
     for start in range(0, n, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        in_a, in_b = (np.asarray(cdist(points[rows], points)) for points in (a, b))
-        sorted_a, sorted_b = np.sort(in_a, axis=1), np.sort(in_b, axis=1)
-        for way, ranks in enumerate((_ranks(in_a, in_b, sorted_b, k.max()), _ranks(in_b, in_a, sorted_a, k.max()))):
+        distances = [np.asarray(cdist(points[rows], points)) for points in (a, b)]
+        nearest = [_nearest(distance, k.max()) for distance in distances]
+        of_nearest = [np.take_along_axis(distances[1 - way], nearest[way], axis=1) for way in (0, 1)]
+        for way in (0, 1):
+            in_order = distances[1 - way]
+            in_order.sort(axis=1)
+            # the point itself is nearest of all, so that the number of nearer points is the rank among the others
+            ranks = torch.searchsorted(torch.from_numpy(in_order), torch.from_numpy(of_nearest[way])).numpy()
             known = np.where(ranks < subset_size, ranks, (subset_size + n - 1) / 2)
             total[way] += [known[:, :size].sum() / size for size in k]
     return 2 * total / n**2
 
 
-def _ranks(
-    from_a: NDArray[np.float64], from_b: NDArray[np.float64], sorted_b: NDArray[np.float64], most: int
-) -> NDArray[np.int64]:
-    """Return the ranks in B of the nearest neighbours in A, nearest first, as (rows, most)."""
-    nearest = np.argpartition(from_a, most, axis=1)[:, : most + 1]
-    order = np.argsort(np.take_along_axis(from_a, nearest, axis=1), axis=1, kind="stable")
-    nearest = np.take_along_axis(nearest, order, axis=1)[:, 1:]  # the first is the point itself
-    of_nearest = np.take_along_axis(from_b, nearest, axis=1)
-    # the point itself is nearest of all, so that the number of nearer points is the rank among the others
-    return np.asarray(torch.searchsorted(torch.from_numpy(sorted_b), torch.from_numpy(of_nearest)).numpy())
+def _nearest(distance: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Return the rows (Q, most) of the nearest points, nearest first, without the point itself."""
+    nearest = np.argpartition(distance, most, axis=1)[:, : most + 1]
+    order = np.argsort(np.take_along_axis(distance, nearest, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(nearest, order, axis=1)[:, 1:]
