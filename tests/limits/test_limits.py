@@ -1,0 +1,117 @@
+"""Floor and ceiling of a small dataset: where each comes from, that they make sense, and how they are kept."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cryoarena.datasets.truth import Truth, open_truth
+from cryoarena.files import read_json, write_json
+from cryoarena.limits.limits import limits_of
+from cryoarena.limits.observers import Observers
+from cryoarena.metrics.base import metrics
+from cryoarena.metrics.neighborhood_similarity import neighborhood_similarity
+from simulated import make_small_dataset
+
+Limits = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Truth, Limits]:
+    truth = open_truth(make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=240, box_px=24, snr=0.01))
+    return truth, limits_of(truth)
+
+
+def value(limits: Limits, limit: str, key: str) -> float:
+    return float(limits[limit]["scores"][key]["value"])
+
+
+def test_every_score_names_the_observer_it_comes_from(computed: tuple[Truth, Limits]) -> None:
+    _, limits = computed
+    floor, ceiling = ({key: score["source"] for key, score in limits[name]["scores"].items()} for name in limits)
+    for key in ("per-image-fsc/standard/moving_mask/auc", "per-conformation-fsc/standard/mask/auc"):
+        assert floor[key] == "consensus"
+        assert ceiling[key] == "rigid-motion"
+    for key in ("pmn/standard/mean_1_10", "posterior-class-agreement/standard/accuracy"):
+        assert floor[key] == "one-for-all"
+        assert ceiling[key] == "bayes"
+    # One latent for all gives no poses.
+    assert floor["pose-error/standard/rotation_mean"] == "chance"
+    assert "rigid bodies" in limits["ceiling"]["description"]
+    assert "known-label" in limits["ceiling"]["description"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "per-image-fsc/standard/mask/auc",
+        "per-image-fsc/standard/moving_mask/auc",
+        "per-conformation-fsc/standard/moving_mask/auc",
+        "pmn/standard/radius_10",
+        "cv-regression/r2/hinge_angle",
+        "class-agreement/standard/ari",
+        "class-agreement/standard/accuracy",
+        "posterior-class-agreement/standard/ami",
+    ],
+)
+def test_the_ceiling_is_above_the_floor(computed: tuple[Truth, Limits], key: str) -> None:
+    _, limits = computed
+    assert value(limits, "ceiling", key) > value(limits, "floor", key) + 0.03
+
+
+def test_the_floor_is_what_chance_gives(computed: tuple[Truth, Limits]) -> None:
+    truth, limits = computed
+    assert value(limits, "floor", "posterior-class-agreement/standard/accuracy") == pytest.approx(1 / 8, abs=0.03)
+    assert value(limits, "floor", "class-agreement/standard/ari") == pytest.approx(0.0, abs=0.01)
+    assert value(limits, "floor", "cv-regression/r2/hinge_angle") == pytest.approx(0.0, abs=0.05)
+    # One latent for all, ties by lot, is as good as latents drawn at random.
+    chance = Observers(truth, "cpu").chance()
+    drawn = neighborhood_similarity(chance.answer.embedding, chance.truth.embedding()[chance.truth.conformation]).scores
+    for statistic in ("standard/radius_5", "standard/radius_10", "standard/mean_1_10"):
+        floor = limits["floor"]["scores"][f"pmn/{statistic}"]
+        assert abs(floor["value"] - drawn[statistic].value) < 4 * drawn[statistic].standard_error
+
+
+def test_it_is_kept_and_what_is_missing_is_made_again(computed: tuple[Truth, Limits]) -> None:
+    truth, limits = computed
+    folder = truth.folder / "truth" / "limits"
+    kept = {path: path.read_bytes() for path in sorted(folder.iterdir())}
+    assert {"floor.json", "ceiling.json", "bayes.json", "rigid_body_0001.mrc"} <= {path.name for path in kept}
+    assert limits_of(truth) == limits
+    for lost in ("floor.json", "bayes.json", "log_likelihood.npy", "consensus.mrc", "consensus.json"):
+        (folder / lost).unlink()
+    assert limits_of(truth) == limits
+    assert read_json(folder / "floor.json") == limits["floor"]
+    for path, content in kept.items():
+        if path.suffix == ".json" or path.suffix == ".npy":
+            assert path.read_bytes() == content, path.name
+
+
+def test_a_changed_metric_is_judged_again(computed: tuple[Truth, Limits]) -> None:
+    truth, limits = computed
+    path = truth.folder / "truth" / "limits" / "chance.json"
+    old = read_json(path)
+    assert old["metrics"]["pmn"] == metrics.get("pmn").card.version
+    old["metrics"]["pmn"] = 0
+    old["scores"]["pmn/standard/mean_1_10"]["value"] = 99.0
+    write_json(path, old)
+    assert limits_of(truth) == limits
+    assert read_json(path)["scores"]["pmn/standard/mean_1_10"]["value"] < 20
+
+
+def test_without_a_known_motion_labels_are_the_ceiling(tmp_path: Path) -> None:
+    folder = make_small_dataset(tmp_path / "d", images=100, box_px=16, snr=0.1)
+    (folder / "truth" / "bodies.parquet").unlink()
+    truth = open_truth(folder)
+    assert truth.rigid_motion is None
+    limits = limits_of(truth)
+    assert limits["ceiling"]["scores"]["per-image-fsc/standard/mask/auc"]["source"] == "known-label"
+    assert "rigid" not in limits["ceiling"]["description"]
+
+
+def test_the_sample_of_images_is_the_same_for_floor_and_ceiling(computed: tuple[Truth, Limits]) -> None:
+    truth, _ = computed
+    observers = Observers(truth, "cpu")
+    seen = [observation.truth.particle_id for observation in (observers.one_for_all(), observers.bayes())]
+    np.testing.assert_array_equal(*seen)
