@@ -13,7 +13,7 @@ SUBSET_SIZE = 2000
 # DADApy draws its subsets with this seed always
 _DADAPY_SEED = 42
 # a block of distances stays in the cache
-_ROWS_AT_ONCE = 250
+_ROWS_AT_ONCE = 100
 
 
 def imbalance_cryobench(
