@@ -17,6 +17,9 @@ _FIRST = (
     "per-image-fsc/standard/no_mask",
 )
 
+# A confusion matrix, flattened row by row, is no line.
+_MATRIX = "/confusion"
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -34,6 +37,8 @@ def curves_payload(group: Group, notes: list[str]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for source in _sources(group, notes):
         for key, curve in source.curves.items():
+            if key.endswith(_MATRIX):
+                continue
             entry = found.setdefault(key, _entry(key, curve, pixel_size_A))
             entry["series"].append(
                 {

@@ -26,6 +26,20 @@ _WORDS = {
     "mean_1_10": "mean of radii 1–10 %",
     "pmn": "Neighbourhood similarity",
     "per-image-fsc": "Per-image FSC",
+    "per-conformation-fsc": "Per-conformation FSC",
+    "sample-fsc": "Sample FSC",
+    "aligned-fsc": "Aligned FSC",
+    "map-distance": "Map distance",
+    "class-agreement": "Class agreement",
+    "posterior-class-agreement": "Class agreement of the posterior",
+    "populations": "Populations",
+    "posterior-populations": "Populations of the posterior",
+    "pose-error": "Pose error",
+    "image-quality": "Image quality",
+    "information-imbalance": "Information imbalance",
+    "entanglement": "Entanglement",
+    "trustworthiness": "Trustworthiness and continuity",
+    "cv-regression": "Regression of CVs",
 }
 
 
