@@ -1,5 +1,6 @@
 """Rigid bodies: their motion, and what a dataset records of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,15 @@ def test_a_subset_of_the_truth_keeps_the_conformations(tmp_path: Path) -> None:
     np.testing.assert_array_equal(some.poses.shift_A, truth.poses.shift_A[rows])
     assert some.volume_names == truth.volume_names
     np.testing.assert_array_equal(some.population, np.full(8, 1 / 8))
+
+
+def test_one_fab_of_the_real_antibody_is_one_of_two_bodies(mirror: Path) -> None:
+    dataset = datasets.get("igg-1d")
+    settings = replace(resolve_settings(dataset, "small"), conformations=4)
+    ensemble = dataset.build(settings, {"1hzh.pdb": mirror / "models" / "igg" / "1hzh.pdb"})
+    assert ensemble.rigid_bodies is not None
+    body, motion = ensemble.rigid_bodies.body, ensemble.rigid_bodies.motion
+    position_A = ensemble.specimen.position_A
+    moved = np.einsum("knij,nj->kni", motion.rotation[:, body], position_A[0]) + motion.translation_A[:, body]
+    np.testing.assert_allclose(moved, position_A, atol=1e-3)
+    np.testing.assert_array_equal(body[np.linalg.norm(position_A[2] - position_A[0], axis=1) > 0.01], 1)
