@@ -73,6 +73,16 @@ def test_the_floor_is_what_chance_gives(computed: tuple[Truth, Limits]) -> None:
         assert abs(floor["value"] - drawn[statistic].value) < 4 * drawn[statistic].standard_error
 
 
+def test_one_class_for_all_is_no_floor_where_it_happens_to_be_right(computed: tuple[Truth, Limits]) -> None:
+    _, limits = computed
+    # The true populations are equal, which is what one latent for all says of the populations.
+    key = "populations/counting/l1"
+    assert limits["floor"]["scores"][key]["source"] == "chance"
+    assert limits["floor"]["scores"]["posterior-populations/counting/l1"]["source"] == "one-for-all"
+    for name in (key, "posterior-populations/counting/l1", "pose-error/standard/rotation_mean"):
+        assert value(limits, "floor", name) > value(limits, "ceiling", name), "lower is better"
+
+
 def test_it_is_kept_and_what_is_missing_is_made_again(computed: tuple[Truth, Limits]) -> None:
     truth, limits = computed
     folder = truth.folder / "truth" / "limits"

@@ -17,7 +17,7 @@ from cryoarena.progress import progress_bar
 Limit = dict[str, Any]
 
 # A metric that needs one of these judges maps; all others judge what is said about single images.
-_NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "sample_volumes"}
+_NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "ab_initio_volume_pairs", "sample_volumes"}
 _BEST_MAPS_BY = "per-image-fsc/standard/moving_mask/auc"
 
 
@@ -25,7 +25,8 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
     """Return {"floor": …, "ceiling": …} as in docs/formats.md; what is not in the cache is computed now.
 
     Floor: of maps the consensus; of everything else one latent and one class for all images, or random latents and
-    poses where that has no value. Ceiling: of maps the better of the known-label and the rigid-motion oracle; of
+    poses where that has no value or is, by accident, as good as the ceiling (one class for all has the right
+    populations where these are equal). Ceiling: of maps the better of the known-label and the rigid-motion oracle; of
     everything else the Bayes posterior. Every score names the observer it comes from as its `source`.
     """
     observers = Observers(truth, device)
@@ -36,10 +37,8 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
     bayes = _judged("bayes", observers.bayes, truth)
 
     maps = sorted(filter(None, [by_label, by_motion]), key=_moving_region, reverse=True)
-    limits = {
-        "floor": _joined(floor, nothing),
-        "ceiling": _joined(maps[0], [bayes]),
-    }
+    ceiling = _joined(maps[0], [bayes], {})
+    limits = {"floor": _joined(floor, nothing, ceiling["scores"]), "ceiling": ceiling}
     if len(maps) > 1:
         limits["ceiling"]["description"] += (
             f" (area under the moving-region FSC {_moving_region(maps[0]):.3f}, "
@@ -74,25 +73,40 @@ def _moving_region(limit: Limit) -> float:
     return -math.inf if value is None else float(value)
 
 
-def _joined(of_maps: Limit, of_images: list[Limit]) -> Limit:
-    """Take metrics of maps from one observer, and each other score from the first that has a value."""
+def _joined(of_maps: Limit, of_images: list[Limit], ceiling: dict[str, Any]) -> Limit:
+    """Take metrics of maps from one observer, and each other score from the first whose value is below the ceiling.
+
+    Where none is, the first value is taken.
+    """
     scores: dict[str, Any] = {}
     curves: dict[str, Any] = {}
     judging_maps = {name for name, metric in metrics.all().items() if _NEEDS_OF_MAPS & set(metric.card.needs)}
     for limit in [of_maps, *of_images]:
         for key, score in limit["scores"].items():
             wanted = (key.split("/")[0] in judging_maps) == (limit is of_maps)
-            if wanted and score["value"] is not None and key not in scores:
+            if not wanted or score["value"] is None:
+                continue
+            better = (
+                key in scores and not _is_below(scores[key], ceiling.get(key)) and _is_below(score, ceiling.get(key))
+            )
+            if key not in scores or better:
                 scores[key] = {**score, "source": limit["source"]}
         for key, curve in limit["curves"].items():
             if (key.split("/")[0] in judging_maps) == (limit is of_maps):
                 curves.setdefault(key, curve)
-    described = " or, where that has no value, ".join(limit["description"] for limit in of_images)
+    described = " or, where that is no limit, ".join(limit["description"] for limit in of_images)
     return {
         "description": f"of images: {described}; of maps: {of_maps['description']}",
         "scores": scores,
         "curves": curves,
     }
+
+
+def _is_below(score: dict[str, Any], ceiling: dict[str, Any] | None) -> bool:
+    if ceiling is None:
+        return True
+    sign = 1 if score["direction"] == "higher" else -1
+    return bool(sign * (ceiling["value"] - score["value"]) > 0)
 
 
 def as_json(results: dict[str, MetricResult | NoResult]) -> dict[str, Any]:
@@ -107,6 +121,7 @@ def as_json(results: dict[str, MetricResult | NoResult]) -> dict[str, Any]:
                 "value": _number(score.value),
                 "standard_error": _number(score.standard_error),
                 "n": score.n,
+                "direction": score.direction or metrics.get(name).card.direction,
             }
         for statistic, curve in result.curves.items():
             curves[f"{name}/{statistic}"] = curve_as_json(curve)
