@@ -116,7 +116,7 @@ def _rows(results: dict[str, MetricResult | NoResult], limits: dict[str, dict[st
         for statistic, score in result.scores.items():
             key = f"{name}/{statistic}"
             direction = score.direction or card.direction
-            floor, ceiling = (limits[kind]["scores"].get(key, {}).get("value") for kind in ("floor", "ceiling"))
+            floor, ceiling = (limits[kind]["scores"].get(key, {}) for kind in ("floor", "ceiling"))
             rows.append(
                 {
                     "metric": name,
@@ -126,8 +126,8 @@ def _rows(results: dict[str, MetricResult | NoResult], limits: dict[str, dict[st
                     "n": score.n,
                     "status": "ok" if math.isfinite(score.value) else "failed",
                     "reason": "" if math.isfinite(score.value) else "the value is not finite",
-                    "floor": floor,
-                    "ceiling": ceiling,
+                    "floor": floor.get("value"),
+                    "ceiling": ceiling.get("value"),
                     "normalised": _normalised(score.value, floor, ceiling, direction),
                     "direction": direction,
                     "metric_version": card.version,
@@ -136,12 +136,17 @@ def _rows(results: dict[str, MetricResult | NoResult], limits: dict[str, dict[st
     return rows
 
 
-def _normalised(value: float, floor: float | None, ceiling: float | None, direction: str) -> float | None:
-    """Return (value - floor) / (ceiling - floor), or None where the ceiling is not better than the floor."""
-    if floor is None or ceiling is None:
+def _normalised(value: float, floor: dict[str, Any], ceiling: dict[str, Any], direction: str) -> float | None:
+    """Return (value - floor) / (ceiling - floor), or None where the ceiling is not clearly better than the floor.
+
+    Clearly is by more than three standard errors of their difference.
+    """
+    if floor.get("value") is None or ceiling.get("value") is None:
         return None
-    sign = 1 if direction == "higher" else -1
-    return (value - floor) / (ceiling - floor) if sign * (ceiling - floor) > 0 else None
+    span = ceiling["value"] - floor["value"]
+    noise = math.hypot(floor["standard_error"] or 0.0, ceiling["standard_error"] or 0.0)
+    better_by = span if direction == "higher" else -span
+    return float((value - floor["value"]) / span) if better_by > 3 * noise else None
 
 
 def _empty_row(name: str, status: str, reason: str) -> dict[str, Any]:

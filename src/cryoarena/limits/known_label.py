@@ -44,7 +44,9 @@ def known_label_map(
     points = ImagePoints.within(particles.box_px, radius, place)
     half_set = random_halves(len(rows), seed=0)
     halves = [accumulate(grid, points, fourier_batches(particles, points, rows[half_set == half])) for half in (0, 1)]
-    return as_volume(reconstruct(halves[0], halves[1]))
+    mask = truth.masks()["mask"]
+    assert mask is not None
+    return as_volume(reconstruct(halves[0], halves[1], torch.from_numpy(mask).to(place)))
 
 
 def best_window(particles: ParticleSet, truth: Truth, device: str, report: Report) -> int:

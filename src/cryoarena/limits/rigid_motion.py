@@ -66,7 +66,7 @@ def rigid_body_maps(
             for half in (0, 1):
                 batches = fourier_batches(particles, points, rows[half_set == half])
                 halves.append(accumulate(grid, points, (optics.only(batch, body, others) for batch in batches)))
-            maps[body] = reconstruct(halves[0], halves[1]) * masks[body]
+            maps[body] = reconstruct(halves[0], halves[1], masks[body]) * masks[body]
             done += len(rows)
             report(done, total, f"body {body + 1} of {motion.bodies}")
     return [as_volume(volume) for volume in maps if volume is not None]

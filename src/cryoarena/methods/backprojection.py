@@ -42,11 +42,15 @@ def accumulate(grid: FourierGrid, points: ImagePoints, batches: Iterable[Batch])
     return total
 
 
-def reconstruct(half_a: Accumulated, half_b: Accumulated) -> Tensor:
+def reconstruct(half_a: Accumulated, half_b: Accumulated, mask: Tensor | None = None) -> Tensor:
     """Combine two half-sets into one Wiener-filtered map (D, D, D).
 
     map = Σ CTF·data / (Σ CTF² + σ²/τ²) with the ratio of noise to signal power per shell from the half-set FSC:
     σ²/τ² = <Σ CTF²> (1 - F)/F, F = 2 FSC/(1 + FSC) (Scheres 2012, doi:10.1016/j.jsb.2012.09.006, eqs. 8-10).
+
+    Args:
+        half_a, half_b: the half-sets.
+        mask: (D, D, D) that the half-maps are compared in; a soft sphere by default.
     """
     grid = half_a.grid
     shells = grid.shells()
@@ -60,16 +64,17 @@ def reconstruct(half_a: Accumulated, half_b: Accumulated) -> Tensor:
 
     # A small flat prior keeps the half-maps finite where no data lie.
     flat = torch.full((n_shells,), 0.1, device=grid.device)
-    fsc = _sphere_fsc(solve(half_a, flat), solve(half_b, flat))
+    if mask is None:
+        mask = soft_sphere(grid.box_px, 0.4 * grid.box_px, 0.08 * grid.box_px, grid.device)
+    fsc = _masked_fsc(solve(half_a, flat), solve(half_b, flat), mask)
     whole_fsc = 2 * fsc / (1 + fsc)
     return solve(half_a.plus(half_b), (1 - whole_fsc) / whole_fsc)
 
 
-def _sphere_fsc(a: Tensor, b: Tensor) -> Tensor:
-    """Return the FSC (D/2,) of two maps within a soft sphere, clipped to what a Wiener filter can use."""
+def _masked_fsc(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
+    """Return the FSC (D/2,) of two maps within a mask, clipped to what a Wiener filter can use."""
     box_px = a.shape[0]
-    sphere = soft_sphere(box_px, 0.4 * box_px, 0.08 * box_px, a.device)
-    spectrum_a, spectrum_b = (torch.fft.rfftn(torch.fft.ifftshift(volume * sphere)) for volume in (a, b))
+    spectrum_a, spectrum_b = (torch.fft.rfftn(torch.fft.ifftshift(volume * mask)) for volume in (a, b))
     k = torch.fft.fftfreq(box_px, 1 / box_px, device=a.device)
     length = torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1].abs() ** 2)
     shells = torch.round(length).long().reshape(-1)

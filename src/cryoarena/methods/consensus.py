@@ -71,7 +71,7 @@ class Consensus(Method[ConsensusOptions]):
                 halves[half].add(batch, points)
                 done += len(batch.rows)
                 progress(done, len(particles), "images")
-        return ConsensusReconstruction(as_volume(reconstruct(*halves)), len(particles))
+        return ConsensusReconstruction(as_volume(reconstruct(halves[0], halves[1])), len(particles))
 
     def load(self, folder: Path) -> ConsensusReconstruction:
         """Read a saved consensus."""

@@ -165,9 +165,12 @@ def _jittered_embedding(truth: Truth) -> NDArray[np.float64]:
 
 
 def _ctf_features(truth: Truth) -> NDArray[np.float64] | None:
-    ctf = open_particles(truth.folder).ctf
-    if ctf is None:
+    particles = open_particles(truth.folder)
+    if particles.ctf is None:
         return None
+    # The truth may be that of some particles only.
+    order = np.argsort(particles.particle_id)
+    ctf = particles.ctf[order[np.searchsorted(particles.particle_id, truth.particle_id, sorter=order)]]
     azimuth = np.deg2rad(2 * ctf.defocus_azimuth_deg)
     features = np.stack([ctf.defocus_u_A, ctf.defocus_v_A, np.cos(azimuth), np.sin(azimuth)], axis=1)
     return np.asarray((features - features.mean(axis=0)) / features.std(axis=0).clip(min=1e-12))
