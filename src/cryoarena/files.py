@@ -80,7 +80,7 @@ def require_free_space(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise UserError(
-            f"no space left: {folder} needs {needed_bytes / 1e9:.2f} GB but {existing} has {free / 1e9:.2f} GB free; "
+            f"no space left: {folder} needs {needed_bytes / 1e6:,.0f} MB but {existing} has {free / 1e6:,.0f} MB free; "
             "choose another -o or fewer images"
         )
 

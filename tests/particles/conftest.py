@@ -1,4 +1,5 @@
 import pytest
+
 from random_particles import make_particles
 
 
