@@ -27,7 +27,7 @@ def test_lists_and_cards() -> None:
     assert "ppca" in invoke("list", "methods")
     assert "per-image-fsc" in invoke("list", "metrics")
     assert "1HZH" in invoke("show", "igg-1d")
-    assert "components = 4" in invoke("show", "ppca")
+    assert "components = 8" in invoke("show", "ppca")
     assert "cryoarena 0" in invoke("--version")
 
 

@@ -32,7 +32,7 @@ class PpcaOptions:
         mask_radius: of the spherical mask, as a fraction of the box.
     """
 
-    components: int = 4
+    components: int = 8
     iterations: int = 15
     mask_radius: float = 0.42
 
