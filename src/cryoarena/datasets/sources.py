@@ -7,6 +7,7 @@ import pooch
 
 from cryoarena.datasets.base import DatasetCard, SourceFile
 from cryoarena.errors import UserError
+from cryoarena.files import atomic_path, sha256_of
 
 MIRROR_VARIABLE = "CRYOARENA_MIRROR"
 
@@ -45,15 +46,26 @@ def locate(source: SourceFile) -> Path:
             found = sorted(Path(folder).rglob(name))
             if found:
                 return found[0]
-    known_hash = f"sha256:{source.sha256}" if source.sha256 else None
+    cache = Path(pooch.os_cache("cryoarena"))
+    # An archive may revise a file: where no checksum is published, the one of the first download is kept and holds.
+    remembered = cache / f"{source.name}.sha256"
+    expected = source.sha256 or (remembered.read_text().strip() if remembered.exists() else None)
     try:
-        return Path(
+        path = Path(
             pooch.retrieve(
-                source.url, known_hash, fname=source.name, path=pooch.os_cache("cryoarena"), progressbar=True
+                source.url,
+                f"sha256:{expected}" if expected else None,
+                fname=source.name,
+                path=cache,
+                progressbar=True,
             )
         )
     except Exception as error:
+        reason = str(error) if isinstance(error, ValueError) else type(error).__name__
         raise UserError(
             f"cannot get {source.name} ({source.description}): it is in no folder of ${MIRROR_VARIABLE} and "
-            f"{source.url} cannot be downloaded ({type(error).__name__}); pass a local copy with --structure"
+            f"{source.url} cannot be downloaded ({reason}); pass a local copy with --structure"
         ) from error
+    with atomic_path(remembered) as temporary:
+        temporary.write_text(sha256_of(path) + "\n")
+    return path
