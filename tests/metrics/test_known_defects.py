@@ -217,17 +217,12 @@ def test_nan_for_one_in_a_hundred_fails_with_a_reason_and_no_number(truth) -> No
             assert_failed_for_nan(name, result)
 
 
-UNJUDGED_NAN = pytest.mark.xfail(
-    strict=True, reason="the mean latent is NaN, and the first particle of the conformation is taken for the nearest"
-)
-
-
 @pytest.mark.parametrize(
     "name",
     [
         *sorted({name for name, metric in metrics.all().items() if "embedding" in metric.card.needs}),
         "sample-fsc",
-        pytest.param("per-conformation-fsc", marks=UNJUDGED_NAN),
+        "per-conformation-fsc",
     ],
 )
 def test_nan_in_latents_whose_own_maps_are_not_compared_fails_too(truth, name) -> None:

@@ -11,6 +11,7 @@ from cryoarena.datasets.truth import Truth, cv_embedding
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
 from cryoarena.metrics.base import MetricCard, MetricResult, metrics
+from cryoarena.metrics.finite_rows import finite_rows
 from cryoarena.metrics.jitter import PAPER_AMPLITUDES, jitter
 from cryoarena.metrics.kmeans_labels import kmeans_labels
 from cryoarena.metrics.true_volumes import TrueVolumes
@@ -104,7 +105,7 @@ def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Repor
     """Return how to get each input that a metric may need; None where the answer or the truth lacks it."""
     return {
         "volume_pairs": lambda: _pairs(answer, truth, rows, report),
-        "conformation_volume_pairs": lambda: _pairs(answer, truth, _central_rows(answer, truth, rows), report),
+        "conformation_volume_pairs": lambda: _conformation_pairs(answer, truth, rows, report),
         "sample_volumes": lambda: _samples(answer, truth),
         "true_volumes": lambda: TrueVolumes(truth),
         # Poses that the method was given need no alignment.
@@ -130,14 +131,14 @@ def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Repor
     }
 
 
-def _central_rows(answer: Answer, truth: Truth, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return, for each conformation among `rows`, the particle whose latent is nearest to the conformation's mean."""
-    return np.array(
-        [
-            nearest_to_mean(answer.embedding, np.flatnonzero(truth.conformation == conformation))
-            for conformation in np.unique(truth.conformation[rows])
-        ]
-    )
+def _conformation_pairs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> VolumePairs:
+    """Yield, for each conformation among `rows`, the map at its real latent nearest to its mean latent."""
+    finite_rows("embedding", answer.embedding, len(truth.conformation))
+    central = [
+        nearest_to_mean(answer.embedding, np.flatnonzero(truth.conformation == conformation))
+        for conformation in np.unique(truth.conformation[rows])
+    ]
+    yield from _pairs(answer, truth, np.array(central), report)
 
 
 def nearest_to_mean(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> int:
@@ -148,6 +149,7 @@ def nearest_to_mean(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> 
 
 def _samples(answer: Answer, truth: Truth) -> Iterator[NDArray[np.float32]]:
     """Yield the maps at the particles nearest to the k-means centres of the latents (k = 20 as in the paper, or K)."""
+    finite_rows("embedding", answer.embedding, len(truth.conformation))
     classes = min(_SAMPLED_CLASSES, len(truth.volume_names))
     labels = kmeans_labels(answer.embedding, classes, _SEED, "k-means++")
     for label in np.unique(labels):
