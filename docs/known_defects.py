@@ -113,7 +113,7 @@ def draw_panel(axes: Axes, panel: Panel, truth: Truth) -> None:
 def score(answer: Answer, truth: Truth, panel: Panel) -> Score:
     """Return the score of an answer in a panel; few maps where each must first be aligned."""
     rows = judged_rows(truth, 2 if panel.metric == "aligned-fsc" else 16)
-    result = judge(answer, truth, rows, lambda *_: None, lambda card: card.name == panel.metric)[panel.metric]
+    result = judge(answer, truth, rows, lambda *_: None, wanted=lambda card: card.name == panel.metric)[panel.metric]
     assert isinstance(result, MetricResult), result
     return result.scores[panel.statistic]
 

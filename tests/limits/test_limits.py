@@ -67,7 +67,8 @@ def test_the_floor_is_what_chance_gives(computed: tuple[Truth, Limits]) -> None:
     assert value(limits, "floor", "cv-regression/r2/hinge_angle") == pytest.approx(0.0, abs=0.05)
     # One latent for all, ties by lot, is as good as latents drawn at random.
     chance = Observers(truth, "cpu").chance()
-    drawn = neighborhood_similarity(chance.answer.embedding, chance.truth.embedding()[chance.truth.conformation]).scores
+    true_embedding = chance.truth.embedding()[chance.truth.conformation]
+    drawn = neighborhood_similarity(chance.answer.embedding, true_embedding, true_embedding).scores
     for statistic in ("standard/radius_5", "standard/radius_10", "standard/mean_1_10"):
         floor = limits["floor"]["scores"][f"pmn/{statistic}"]
         assert abs(floor["value"] - drawn[statistic].value) < 4 * drawn[statistic].standard_error

@@ -71,7 +71,7 @@ def judged(answer: Answer, truth: Truth, *names: str, rows: int = JUDGED) -> Res
         truth,
         judged_rows(truth, rows),
         lambda *_: None,
-        lambda card: card.name in names if names else card.name != "aligned-fsc",
+        wanted=lambda card: card.name in names if names else card.name != "aligned-fsc",
     )
 
 

@@ -86,7 +86,7 @@ def test_equidistant_conformations_tie_in_spite_of_rounding():
 def test_continuous_truth_scores_100_against_itself():
     truth = np.random.default_rng(0).normal(size=(300, 3))
     assert (matching_neighbors(truth, truth).percent == 100).all()
-    scores = neighborhood_similarity(truth, truth).scores
+    scores = neighborhood_similarity(truth, truth, truth).scores
     assert scores["standard/radius_5"].value == 100
     assert scores["standard/radius_5"].standard_error == 0
 
@@ -111,7 +111,7 @@ def test_less_noise_scores_higher(circle):
     _, truth = circle
     rng = np.random.default_rng(0)
     values = [
-        neighborhood_similarity(truth + noise * rng.normal(size=truth.shape), truth).scores
+        neighborhood_similarity(truth + noise * rng.normal(size=truth.shape), truth, truth).scores
         for noise in (0.02, 0.3, 1.0, 10.0)
     ]
     for statistic in ("standard/mean_1_10", "cryobench/mean_1_10"):
@@ -165,8 +165,8 @@ def test_cryobench_counts_the_point_itself():
 
 def test_metric_is_registered_and_gives_all_its_statistics(circle):
     entry = metrics.get("pmn")
-    assert entry.card.needs == ("embedding", "true_embedding")
-    result = entry.compute(embedding=circle[0], true_embedding=circle[1])
+    assert entry.card.needs == ("embedding", "true_embedding", "true_embedding_cryobench")
+    result = entry.compute(embedding=circle[0], true_embedding=circle[1], true_embedding_cryobench=circle[1])
     names = ("radius_1", "radius_5", "radius_10", "mean_1_10")
     assert set(result.scores) == {f"{v}/{n}" for v in ("standard", "cryobench") for n in names}
     assert result.scores["standard/mean_1_10"].n == 300
@@ -180,10 +180,10 @@ def test_metric_is_registered_and_gives_all_its_statistics(circle):
 def test_refuses_bad_embeddings(circle):
     embedding, truth = circle
     with pytest.raises(UserError, match="299 rows but the truth has 300; match them by particle id"):
-        neighborhood_similarity(embedding[1:], truth)
+        neighborhood_similarity(embedding[1:], truth, truth)
     broken = embedding.copy()
     broken[17, 0] = np.nan
     with pytest.raises(UserError, match="row 17"):
-        neighborhood_similarity(broken, truth)
+        neighborhood_similarity(broken, truth, truth)
     with pytest.raises(UserError, match="at least 10 images, not 4"):
-        neighborhood_similarity(embedding[:4], truth[:4])
+        neighborhood_similarity(embedding[:4], truth[:4], truth[:4])

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from cryoarena import __version__
+from cryoarena.benchmark.device import require_device
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, require_empty_output
 from cryoarena.methods.base import Method, methods, parse_options
@@ -37,8 +38,7 @@ def run_method(
     """
     method = methods.get(name)
     options = parse_options(method.options, given_options or {})
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: this machine has no CUDA device that torch can use; choose --device cpu")
+    require_device(device)
     dataset_info = read_json(dataset_folder / "dataset.json")
     particles = open_particles(dataset_folder)
     require_empty_output(out, overwrite)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cryoarena.benchmark.device import require_device
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, write_json
@@ -26,6 +27,7 @@ _COLUMNS = [
     "metric",
     "statistic",
     "value",
+    "unit",
     "standard_error",
     "n",
     "status",
@@ -38,7 +40,9 @@ _COLUMNS = [
 ]
 
 
-def score_result(result_folder: Path, dataset_folder: Path, table_path: Path | None = None) -> pd.DataFrame:
+def score_result(
+    result_folder: Path, dataset_folder: Path, table_path: Path | None = None, device: str = "cpu"
+) -> pd.DataFrame:
     """Compute every metric of a result and write `scores.csv` and `comparison/` into its folder.
 
     A run that failed gives one failed row per metric. Limits of the dataset are computed if they are not cached.
@@ -47,13 +51,15 @@ def score_result(result_folder: Path, dataset_folder: Path, table_path: Path | N
         result_folder: from `cryoarena run`.
         dataset_folder: that it was run on, with its truth.
         table_path: where the table goes; scores.csv in the result folder by default.
+        device: of torch.
 
     Returns:
         The score table.
 
     Raises:
-        UserError: when the folders do not belong together.
+        UserError: when the folders do not belong together, or there is no such device.
     """
+    require_device(device)
     truth = open_truth(dataset_folder)
     info = read_json(result_folder / "result.json")
     if info["dataset"]["id"] != truth.info["id"]:
@@ -65,9 +71,9 @@ def score_result(result_folder: Path, dataset_folder: Path, table_path: Path | N
         result = open_result(result_folder)
         answer = match_rows(result, truth)
         with progress_bar(f"Scoring {info['method']['name']}") as report:
-            results = judge(answer, truth, judged_rows(truth, _JUDGED_IMAGES), report)
+            results = judge(answer, truth, judged_rows(truth, _JUDGED_IMAGES), report, device)
         _write_comparison(results, answer, truth, result_folder / "comparison")
-        limits = limits_of(truth)
+        limits = limits_of(truth, device)
         rows = _rows(results, limits)
     else:
         rows = [_empty_row(name, info["status"], info["reason"]) for name in metrics.all()]
@@ -122,6 +128,7 @@ def _rows(results: dict[str, MetricResult | NoResult], limits: dict[str, dict[st
                     "metric": name,
                     "statistic": statistic,
                     "value": score.value,
+                    "unit": card.unit if score.unit is None else score.unit,
                     "standard_error": score.standard_error,
                     "n": score.n,
                     "status": "ok" if math.isfinite(score.value) else "failed",

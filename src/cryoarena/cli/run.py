@@ -26,8 +26,6 @@ def run(
     """
     from cryoarena.benchmark.run_cell import run_method
 
-    if device not in {"cpu", "cuda"}:
-        raise UserError(f"--device must be cpu or cuda, not {device!r}")
     info = run_method(method, dataset_dir, out, _parse(options or []), device, seed, overwrite)
     if info["status"] != "ok":
         raise UserError(f"{method} is {info['status']} on {dataset_dir}: {info['reason']} (recorded in {out})")

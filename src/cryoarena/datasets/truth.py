@@ -83,8 +83,10 @@ class Truth:
         }
 
     def embedding(self) -> NDArray[np.float64]:
-        """Return the true embedding (K, c) of the conformations; see `cv_embedding`."""
-        return cv_embedding(self.cvs, self.periods)
+        """Return the true embedding (K, c): the CVs of a continuum (`cv_embedding`), else the `voxel_embedding`."""
+        if self.is_continuous:
+            return cv_embedding(self.cvs, self.periods)
+        return np.asarray(np.load(self.folder / "truth" / "voxel_embedding.npy"))
 
 
 def cv_embedding(cvs: Mapping[str, NDArray[np.float64]], periods: Mapping[str, float | None]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from cryoarena.structures.density import ScatteringModel
 from cryoarena.structures.render import render_volume
 from cryoarena.volumes.mask import MaskBuilder
 from cryoarena.volumes.mrc import read_volume, write_volume
+from cryoarena.volumes.voxel_embedding import voxel_embedding
 
 
 def write_truth(
@@ -42,8 +43,12 @@ def write_truth(
     masks = MaskBuilder(settings.box_px, settings.pixel_size_A)
     for name in names:
         masks.add(read_volume(truth / "volumes" / name)[0])
-    write_volume(truth / "mask.mrc", masks.whole(), settings.pixel_size_A)
+    mask = masks.whole()
+    write_volume(truth / "mask.mrc", mask, settings.pixel_size_A)
     write_volume(truth / "mask_moving.mrc", masks.moving(), settings.pixel_size_A)
+    in_density = (read_volume(truth / "volumes" / name)[0] / (amplitude * settings.pixel_size_A) for name in names)
+    with atomic_path(truth / "voxel_embedding.npy") as temporary, temporary.open("wb") as stream:
+        np.save(stream, voxel_embedding(in_density, mask))
 
     cvs = {f"cv_{name}": values for name, values in ensemble.cvs.items()}
     conformations = {

@@ -30,11 +30,11 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
     everything else the Bayes posterior. Every score names the observer it comes from as its `source`.
     """
     observers = Observers(truth, device)
-    floor = _judged("consensus", observers.consensus, truth)
-    by_label = _judged("known-label", observers.known_label, truth)
-    by_motion = _judged("rigid-motion", observers.rigid_motion, truth) if truth.rigid_motion else None
-    nothing = [_judged("one-for-all", observers.one_for_all, truth), _judged("chance", observers.chance, truth)]
-    bayes = _judged("bayes", observers.bayes, truth)
+    floor = _judged("consensus", observers.consensus, observers)
+    by_label = _judged("known-label", observers.known_label, observers)
+    by_motion = _judged("rigid-motion", observers.rigid_motion, observers) if truth.rigid_motion else None
+    nothing = [_judged("one-for-all", observers.one_for_all, observers), _judged("chance", observers.chance, observers)]
+    bayes = _judged("bayes", observers.bayes, observers)
 
     maps = sorted(filter(None, [by_label, by_motion]), key=_moving_region, reverse=True)
     ceiling = _joined(maps[0], [bayes], {})
@@ -51,9 +51,9 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
     return limits
 
 
-def _judged(source: str, observe: Callable[[], Observation | None], truth: Truth) -> Limit:
+def _judged(source: str, observe: Callable[[], Observation | None], observers: Observers) -> Limit:
     """Return what an observer scores, computed again when a metric is new or changed."""
-    path = truth.folder / "truth" / "limits" / f"{source}.json"
+    path = observers.truth.folder / "truth" / "limits" / f"{source}.json"
     versions = {name: metric.card.version for name, metric in metrics.all().items()}
     if path.exists():
         kept: Limit = read_json(path)
@@ -62,7 +62,7 @@ def _judged(source: str, observe: Callable[[], Observation | None], truth: Truth
     observation = observe()
     assert observation is not None
     with progress_bar(f"Judging {source}") as report:
-        results = judge(observation.answer, observation.truth, observation.rows, report)
+        results = judge(observation.answer, observation.truth, observation.rows, report, observers.device)
     limit = {"source": source, "description": observation.description, "metrics": versions, **as_json(results)}
     write_json(path, limit)
     return limit

@@ -81,6 +81,10 @@ class Metric:
     compute: Callable[..., MetricResult]
 
 
+class NotApplicable(Exception):
+    """A metric has nothing to say about such data; the message is the sentence that says why."""
+
+
 metrics: Registry[Metric] = Registry("metric", "cryoarena.metrics")
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # CryoBench, table S2: half-width of the uniform noise in the unit of the CV: degrees for IgG-1D's angle, Å and degrees
-# for IgG-RL's centre of mass and dihedral, rank for sizes, and the CVs of the trajectory as they are
+# for IgG-RL's centre of mass and dihedral, density for Ribosembly's voxel intensities, rank for Tomotwin-100's sizes,
+# and the CVs of Spike-MD's trajectory as they are
 PAPER_AMPLITUDES = {"igg-1d": 0.05, "igg-rl": 0.1, "ribosembly": 0.1, "tomotwin-100": 0.1, "spike-md": 0.1}
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cryoarena.datasets.truth import Truth, cv_embedding
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
-from cryoarena.metrics.base import MetricCard, MetricResult, metrics
+from cryoarena.metrics.base import MetricCard, MetricResult, NotApplicable, metrics
 from cryoarena.metrics.finite_rows import finite_rows
 from cryoarena.metrics.jitter import PAPER_AMPLITUDES, jitter
 from cryoarena.metrics.kmeans_labels import kmeans_labels
@@ -66,6 +66,7 @@ def judge(
     truth: Truth,
     rows: NDArray[np.int64],
     report: Report,
+    device: str = "cpu",
     wanted: Callable[[MetricCard], bool] = lambda card: True,
 ) -> dict[str, MetricResult | NoResult]:
     """Compute every registered metric that is wanted.
@@ -75,12 +76,13 @@ def judge(
         truth: of the dataset.
         rows: particles whose maps are compared.
         report: told how many maps are done.
+        device: of torch, for the metrics that are heavy.
         wanted: which metrics to compute.
 
     Returns:
         Per metric its result, or why it has none.
     """
-    inputs = _inputs(answer, truth, rows, report)
+    inputs = _inputs(answer, truth, rows, report) | {"device": lambda: device}
     results: dict[str, MetricResult | NoResult] = {}
     for name, metric in metrics.all().items():
         if not wanted(metric.card):
@@ -96,6 +98,8 @@ def judge(
             continue
         try:
             results[name] = metric.compute(**given)
+        except NotApplicable as reason:
+            results[name] = NoResult("not_applicable", str(reason))
         except (UserError, ValueError) as error:
             results[name] = NoResult("failed", str(error))
     return results
@@ -117,6 +121,7 @@ def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Repor
         "estimated_poses": lambda: answer.estimated_poses,
         "image_pairs": lambda: None,
         "true_embedding": lambda: truth.embedding()[truth.conformation],
+        "true_embedding_cryobench": lambda: _paper_embedding(truth)[truth.conformation],
         "true_embedding_jittered": lambda: _jittered_embedding(truth),
         "true_cvs": lambda: {name: values[truth.conformation] for name, values in truth.cvs.items()},
         "cv_periods": lambda: truth.periods,
@@ -157,8 +162,17 @@ def _samples(answer: Answer, truth: Truth) -> Iterator[NDArray[np.float32]]:
         yield answer.maps_of(np.array([row]))[0]
 
 
+def _paper_embedding(truth: Truth) -> NDArray[np.float64]:
+    """Return the coordinates (K, c) of CryoBench, B.8: the CVs; for a set of states that is the rank of their size."""
+    return cv_embedding(truth.cvs, truth.periods) if truth.cvs else truth.embedding()
+
+
 def _jittered_embedding(truth: Truth) -> NDArray[np.float64]:
     amplitude = PAPER_AMPLITUDES.get(truth.info["name"], _JITTER)
+    # In table S2 only Ribosembly, a set of states of one complex, goes by its voxels.
+    if not truth.is_continuous and truth.info["name"] != "tomotwin-100":
+        return jitter(truth.embedding()[truth.conformation], amplitude, _SEED)
+    # An angle is jittered before its sine and cosine are taken.
     jittered = {
         name: jitter(values[truth.conformation], amplitude, _SEED + number)
         for number, (name, values) in enumerate(truth.cvs.items())
