@@ -17,7 +17,7 @@ from pathlib import Path
 from cryoarena.datasets.base import datasets
 from cryoarena.datasets.make import make_dataset
 from cryoarena.datasets.settings import resolve_settings
-from cryoarena.datasets.sources import locate_all
+from cryoarena.datasets.sources import Given, locate_all
 
 PEER_CPU_S_PER_1000 = 774.0
 
@@ -33,7 +33,7 @@ def main() -> None:
 
     dataset = datasets.get("igg-1d")
     settings = resolve_settings(dataset, "paper", images=arguments.images)
-    sources = locate_all(dataset.card, arguments.structure)
+    sources = locate_all(dataset, given=Given(structure=arguments.structure))
     peaks = PeakMemory()
     started = time.perf_counter()
     make_dataset(dataset, settings, sources, arguments.out, processes=arguments.processes)

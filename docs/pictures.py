@@ -14,7 +14,7 @@ import numpy as np
 
 from cryoarena.datasets.base import datasets
 from cryoarena.datasets.settings import resolve_settings
-from cryoarena.datasets.sources import locate_all
+from cryoarena.datasets.sources import Given, locate_all
 from cryoarena.datasets.truth import open_truth
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.structures.atoms import read_atoms
@@ -26,16 +26,16 @@ IMAGES = Path(__file__).parent / "images"
 def draw_structures(structure: Path | None) -> None:
     """Draw the backbone of the 100 conformations of IgG-1D along its thinnest direction."""
     dataset = datasets.get("igg-1d")
-    sources = locate_all(dataset.card, structure)
+    sources = locate_all(dataset, given=Given(structure=structure))
     atoms = read_atoms(sources["1hzh.pdb"])
-    ensemble = dataset.build(resolve_settings(dataset, "paper"), sources)
+    ensemble = dataset.build(resolve_settings(dataset, "paper"), sources, dataset.options())
     shown = (atoms.atom_name == "CA") | np.isin(atoms.chain, ["A", "B"])
-    first = ensemble.specimen.position_A[0][shown]
+    first = ensemble.specimen.positions_A[0][shown]
     axes = np.linalg.svd(first - first.mean(axis=0), full_matrices=False)[2]
     colours = [COLOURS[chain] for chain in atoms.chain[shown]]
     figure, panels = plt.subplots(10, 10, figsize=(15, 15.6))
     for panel, position_A, angle in zip(
-        panels.flat, ensemble.specimen.position_A, ensemble.cvs["psi_H230"], strict=True
+        panels.flat, ensemble.specimen.positions_A, ensemble.cvs["psi_H230"], strict=True
     ):
         x, y, _ = (position_A[shown] @ axes.T).T
         panel.scatter(x, y, s=1.0, c=colours, linewidths=0)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cryoarena.datasets.base import datasets
+from cryoarena.datasets.base import Sources, datasets
 from cryoarena.datasets.make import make_dataset
 from cryoarena.datasets.settings import resolve_settings
 
@@ -12,5 +12,5 @@ def make_small_dataset(folder: Path, images: int = 600, box_px: int = 32, snr: f
     """Make an igg-pseudo dataset of a few conformations and return its folder."""
     dataset = datasets.get("igg-pseudo")
     settings = replace(resolve_settings(dataset, "small", images, box_px, snr, seed), conformations=8)
-    make_dataset(dataset, settings, {}, folder)
+    make_dataset(dataset, settings, Sources(), folder)
     return folder

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cryoarena.datasets.base import datasets
+from cryoarena.datasets.base import NoOptions, Sources, datasets
 from cryoarena.datasets.settings import resolve_settings
 from cryoarena.structures.atoms import centred, read_atoms
 from cryoarena.structures.dihedral import dihedral_deg, find_atom
@@ -13,8 +13,8 @@ from cryoarena.structures.dihedral import dihedral_deg, find_atom
 def test_one_fab_turns_by_equal_steps(mirror: Path) -> None:
     path = mirror / "models" / "igg" / "1hzh.pdb"
     dataset = datasets.get("igg-1d")
-    ensemble = dataset.build(resolve_settings(dataset, "paper"), {"1hzh.pdb": path})
-    positions = ensemble.specimen.position_A
+    ensemble = dataset.build(resolve_settings(dataset, "paper"), Sources({"1hzh.pdb": path}), NoOptions())
+    positions = ensemble.specimen.positions_A
     assert len(positions) == 100
     np.testing.assert_allclose(ensemble.cvs["psi_H230"], np.arange(100) * 3.6)
     atoms = centred(read_atoms(path))

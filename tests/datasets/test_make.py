@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryoarena.datasets.base import datasets
+from cryoarena.datasets.base import Sources, datasets
 from cryoarena.datasets.make import SHARD_IMAGES, make_dataset
 from cryoarena.datasets.settings import resolve_settings
 from cryoarena.datasets.truth import open_truth
@@ -38,7 +38,7 @@ def digest(folder: Path) -> dict[str, str]:
 def make_two_shards(folder: Path, processes: int = 1) -> None:
     dataset = datasets.get("igg-pseudo")
     settings = replace(resolve_settings(dataset, "small", SHARD_IMAGES + 50, 16, 0.1, 3), conformations=3)
-    make_dataset(dataset, settings, {}, folder, processes=processes)
+    make_dataset(dataset, settings, Sources(), folder, processes=processes)
 
 
 def test_bytes_do_not_depend_on_processes(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_molecule_too_large_for_the_box_is_refused(tmp_path: Path) -> None:
     dataset = datasets.get("igg-pseudo")
     settings = replace(resolve_settings(dataset, "small", 10), source_pixel_size_A=0.8)
     with pytest.raises(UserError, match="the molecule reaches"):
-        make_dataset(dataset, settings, {}, tmp_path / "d")
+        make_dataset(dataset, settings, Sources(), tmp_path / "d")
     assert not (tmp_path / "d").exists()
 
 
@@ -172,5 +172,5 @@ def test_no_space_left_is_said_before_anything_is_written(tmp_path: Path) -> Non
     dataset = datasets.get("igg-pseudo")
     settings = resolve_settings(dataset, "small", images=10**12)
     with pytest.raises(UserError, match="no space left"):
-        make_dataset(dataset, settings, {}, tmp_path / "d")
+        make_dataset(dataset, settings, Sources(), tmp_path / "d")
     assert not (tmp_path / "d").exists()

@@ -61,5 +61,5 @@ def test_a_damaged_cache_is_fetched_again(server: str) -> None:
 
 
 def test_no_network_is_said_in_a_sentence(server: str) -> None:
-    with pytest.raises(UserError, match="pass a local copy with --structure"):
+    with pytest.raises(UserError, match="put a local copy there or give your own files"):
         locate(source("http://127.0.0.1:9/model.pdb", None))

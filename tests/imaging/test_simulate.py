@@ -1,5 +1,7 @@
 """The simulator: cropping, SNR, contrast and the cost model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,6 @@ from cryoarena.imaging.defocus import DefocusTable, draw_defocus, parametric_def
 from cryoarena.imaging.poses import random_poses
 from cryoarena.imaging.simulate import (
     Particles,
-    Specimen,
     apply_ctf,
     project,
     project_from_atoms,
@@ -17,6 +18,7 @@ from cryoarena.imaging.simulate import (
     signal_sums,
     simulate_images,
 )
+from cryoarena.imaging.specimen import Complexes, Conformations, Specimen
 from cryoarena.imaging.spectrum import crop, to_images
 from cryoarena.structures.density import ScatteringModel
 
@@ -24,7 +26,7 @@ from cryoarena.structures.density import ScatteringModel
 def specimen(rng: np.random.Generator, n_atoms: int = 300, n_conformations: int = 3) -> Specimen:
     position_A = (rng.normal(size=(n_conformations, n_atoms, 3)) * 20).astype(np.float32)
     weights = rng.uniform(5, 9, (n_atoms, 1))
-    return Specimen(position_A, ScatteringModel(weights, lambda s: np.exp(-((4.0 * s) ** 2))[None]))
+    return Conformations(position_A, ScatteringModel(weights, lambda s: np.exp(-((4.0 * s) ** 2))[None]))
 
 
 def particles(n: int, rng: np.random.Generator, n_conformations: int = 3) -> Particles:
@@ -106,3 +108,19 @@ def test_defocus_is_drawn_without_replacement_while_the_table_lasts() -> None:
     np.testing.assert_array_equal(drawn.defocus_v_A - drawn.defocus_u_A, 100)
     np.testing.assert_array_equal(drawn.azimuth_deg - drawn.defocus_u_A, 200)
     assert len(draw_defocus(table, 25, np.random.default_rng(0))) == 25
+
+
+def test_complexes_are_each_projected_with_their_own_atoms() -> None:
+    rng = np.random.default_rng(4)
+    one, other = specimen(rng, 200, 1), specimen(rng, 350, 1)
+    both = Complexes((one.position_A(0), other.position_A(0)), (one.scattering(0), other.scattering(0)))
+    some = replace(particles(6, rng), conformation=np.array([0, 1, 1, 0, 1, 0]))
+    for project_, tolerance in ((project_from_atoms, 1e-6), (project_through_maps, 2e-3)):
+        spectra = project_(both, some, 64, 3.0)
+        for alone, number in ((one, 0), (other, 1)):
+            here = some.conformation == number
+            expected = project_from_atoms(
+                alone, Particles(np.zeros(3, np.int64), some.poses[here], some.ctf[here]), 64, 3.0
+            )
+            assert np.linalg.norm(spectra[here] - expected) < tolerance * np.linalg.norm(expected)
+    assert both.reach_A() == max(one.reach_A(), other.reach_A())

@@ -8,8 +8,9 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
-from cryoarena.methods.base import Reconstruction, methods, parse_options
+from cryoarena.methods.base import Reconstruction, methods
 from cryoarena.methods.ppca import PpcaOptions
+from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import silent

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cryoarena.benchmark.run_cell import run_method
 from cryoarena.benchmark.score import score_result
-from cryoarena.datasets.base import datasets
+from cryoarena.datasets.base import Sources, datasets
 from cryoarena.datasets.make import make_dataset
 from cryoarena.datasets.settings import resolve_settings
 from cryoarena.files import read_json
@@ -36,7 +36,7 @@ def run_quick(root: Path, processes: int) -> None:
     dataset = datasets.get(QUICK_DATASET)
     if not (folders.dataset / "dataset.json").exists():
         settings = resolve_settings(dataset, "small")
-        make_dataset(dataset, settings, {}, folders.dataset, processes=processes)
+        make_dataset(dataset, settings, Sources(), folders.dataset, processes=processes)
     for method in QUICK_METHODS:
         out = folders.result(method)
         if not (out / "result.json").exists() or read_json(out / "result.json")["status"] != "ok":

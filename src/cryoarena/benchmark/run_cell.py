@@ -15,8 +15,9 @@ from cryoarena import __version__
 from cryoarena.benchmark.device import require_device
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, require_empty_output
-from cryoarena.methods.base import Method, methods, parse_options
+from cryoarena.methods.base import Method, methods
 from cryoarena.methods.result_folder import write_arrays, write_info
+from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import progress_bar

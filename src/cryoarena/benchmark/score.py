@@ -18,7 +18,7 @@ from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows, neares
 from cryoarena.progress import progress_bar
 from cryoarena.volumes.mrc import write_volume
 
-_JUDGED_IMAGES = 100
+JUDGED_IMAGES = 100
 _COMPARED_CONFORMATIONS = 12
 _COLUMNS = [
     "dataset",
@@ -71,7 +71,7 @@ def score_result(
         result = open_result(result_folder)
         answer = match_rows(result, truth)
         with progress_bar(f"Scoring {info['method']['name']}") as report:
-            results = judge(answer, truth, judged_rows(truth, _JUDGED_IMAGES), report, device)
+            results = judge(answer, truth, judged_rows(truth, JUDGED_IMAGES), report, device)
         _write_comparison(results, answer, truth, result_folder / "comparison")
         limits = limits_of(truth, device)
         rows = _rows(results, limits)
@@ -177,9 +177,9 @@ def _write_comparison(results: dict[str, MetricResult | NoResult], answer: Answe
         for statistic, curve in result.curves.items()
     }
     write_json(folder / "curves.json", curves)
-    count = len(truth.volume_names)
+    count = len(truth.mapped)
     chosen = np.unique(np.linspace(0, count, min(count, _COMPARED_CONFORMATIONS), endpoint=False).astype(int))
-    for conformation in chosen:
+    for conformation in truth.mapped[chosen]:
         here = np.flatnonzero(truth.conformation == conformation)
         if len(here):
             volume = answer.maps_of(np.array([nearest_to_mean(answer.embedding, here)]))[0]

@@ -15,9 +15,18 @@ def make(
     box: Annotated[
         int | None, typer.Option(help="Box of the images in pixels (even); the field of view stays.")
     ] = None,
+    conformations: Annotated[int | None, typer.Option(help="Number of conformations.")] = None,
     snr: Annotated[float | None, typer.Option(help="Signal variance / noise variance at the source box.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
     structure: Annotated[Path | None, typer.Option(help="PDB or mmCIF file to use for the dataset's model.")] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of PDB or mmCIF files, or a list: one path, and a count, per line.")
+    ] = None,
+    topology: Annotated[Path | None, typer.Option(help="PSF, PDB or GRO file of a trajectory.")] = None,
+    trajectory: Annotated[Path | None, typer.Option(help="DCD, XTC or TRR file.")] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, may be repeated; see `cryoarena show DATASET`.")
+    ] = None,
     ctf: Annotated[Path | None, typer.Option(help="Table of real defoci (.npz, .star, .cs or cryoDRGN .pkl).")] = None,
     processes: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = os.cpu_count() or 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
@@ -30,11 +39,12 @@ def make(
     from cryoarena.datasets.defocus_table import read_defocus_table
     from cryoarena.datasets.make import make_dataset
     from cryoarena.datasets.settings import resolve_settings
-    from cryoarena.datasets.sources import locate_all
+    from cryoarena.datasets.sources import Given, locate_all
+    from cryoarena.options import split_options
 
     dataset = datasets.get(name)
-    settings = resolve_settings(dataset, preset, images, box, snr, seed)
+    settings = resolve_settings(dataset, preset, images, box, snr, seed, conformations)
     table = None if ctf is None else read_defocus_table(ctf)
-    sources = locate_all(dataset.card, structure)
-    make_dataset(dataset, settings, sources, out, table, overwrite, processes)
+    sources = locate_all(dataset, preset, Given(structure, models, topology, trajectory))
+    make_dataset(dataset, settings, sources, out, table, overwrite, processes, split_options(options or []))
     print(f"{settings.images} images of {settings.box_px} px in {out}")

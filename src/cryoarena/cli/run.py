@@ -25,18 +25,9 @@ def run(
     Example: [bold]cryoarena run ppca igg1d -o ppca --set components=6[/bold]
     """
     from cryoarena.benchmark.run_cell import run_method
+    from cryoarena.options import split_options
 
-    info = run_method(method, dataset_dir, out, _parse(options or []), device, seed, overwrite)
+    info = run_method(method, dataset_dir, out, split_options(options or []), device, seed, overwrite)
     if info["status"] != "ok":
         raise UserError(f"{method} is {info['status']} on {dataset_dir}: {info['reason']} (recorded in {out})")
     print(f"{method}: {info['wall_s']:.1f} s, {info['peak_memory_bytes'] / 1e9:.2f} GB, result in {out}")
-
-
-def _parse(options: list[str]) -> dict[str, str]:
-    parsed = {}
-    for option in options:
-        key, separator, value = option.partition("=")
-        if not separator:
-            raise UserError(f"--set takes key=value, not {option!r}")
-        parsed[key] = value
-    return parsed

@@ -1,15 +1,16 @@
 """The contract of a dataset: a card, presets, and a recipe that builds its conformations."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cryoarena.datasets.energy_surface import EnergySurface
 from cryoarena.datasets.rigid_bodies import RigidBodies
-from cryoarena.imaging.simulate import Specimen
+from cryoarena.imaging.specimen import Specimen
 from cryoarena.registry import Registry
 
 
@@ -42,7 +43,20 @@ class CollectiveVariable:
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What a dataset is."""
+    """What a dataset is.
+
+    Attributes:
+        name: as on the command line.
+        title: as in figures.
+        kind: of heterogeneity; "continuous" or "discrete" is part of it.
+        summary: one sentence.
+        citation: paper and models.
+        licence: of models and recipe.
+        sources: the files that it is made from.
+        cvs: coordinates of its heterogeneity.
+        notes: what a user must know.
+        stand_ins: files that the `small` preset is made from where not all sources are on this machine.
+    """
 
     name: str
     title: str
@@ -53,6 +67,43 @@ class DatasetCard:
     sources: tuple[SourceFile, ...]
     cvs: tuple[CollectiveVariable, ...]
     notes: tuple[str, ...] = ()
+    stand_ins: tuple[SourceFile, ...] = ()
+
+    @property
+    def is_continuous(self) -> bool:
+        """Tell whether the heterogeneity is a continuum; otherwise it is a set of states."""
+        return "continuous" in self.kind
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the files of a recipe are on this machine.
+
+    Attributes:
+        files: path of every source file of the card, or of every stand-in, by its name.
+        are_stand_ins: whether they are the stand-ins.
+        models: files that the user gives instead; empty when not.
+        counts: particles of each of those models; empty where not given.
+        topology, trajectory: that the user gives instead, or None.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    are_stand_ins: bool = False
+    models: tuple[Path, ...] = ()
+    counts: tuple[int, ...] = ()
+    topology: Path | None = None
+    trajectory: Path | None = None
+
+    def all_files(self) -> dict[str, Path]:
+        """Return every file by a name for the record."""
+        given = {f"model {number}": path for number, path in enumerate(self.models)}
+        system = {"topology": self.topology, "trajectory": self.trajectory}
+        return {**self.files, **given, **{name: path for name, path in system.items() if path is not None}}
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """There are none."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +155,9 @@ class Ensemble:
         population: (K,) share of each conformation; sums to 1.
         notes: sentences for the card and the report, e.g. clashes.
         rigid_bodies: where all heterogeneity is the motion of rigid bodies, else None.
+        mapped: conformations whose true map is written and that maps are judged at; all when None. For an ensemble
+            of more conformations than maps fit on a disk; they should be spread over it.
+        energy: free energy that the population follows, or None.
     """
 
     specimen: Specimen
@@ -111,28 +165,43 @@ class Ensemble:
     population: NDArray[np.float64]
     notes: tuple[str, ...] = ()
     rigid_bodies: RigidBodies | None = None
+    mapped: NDArray[np.int64] | None = None
+    energy: EnergySurface | None = None
 
 
-class Dataset(ABC):
-    """One benchmark dataset; subclasses are final."""
+OptionsT = TypeVar("OptionsT")
+
+
+class Dataset(ABC, Generic[OptionsT]):
+    """One benchmark dataset; subclasses are final.
+
+    Attributes:
+        card: what it is.
+        presets: numbers by name; `paper` as published, `small` the same physics in minutes.
+        options: frozen dataclass of what is particular to this recipe, with defaults (`--set key=value`).
+        takes: what the user may give instead of the card's sources: "structure", "models", "trajectory".
+    """
 
     card: ClassVar[DatasetCard]
     presets: ClassVar[dict[str, Settings]]
+    options: type[OptionsT]
+    takes: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
-    def build(self, settings: Settings, sources: dict[str, Path]) -> Ensemble:
+    def build(self, settings: Settings, sources: Sources, options: OptionsT) -> Ensemble:
         """Build the conformations.
 
         Args:
             settings: resolved numbers.
-            sources: path of each source file of the card, by its name.
+            sources: where the files are.
+            options: of this recipe.
         """
 
 
-datasets: Registry[Dataset] = Registry("dataset", "cryoarena.datasets")
+datasets: Registry[Dataset[Any]] = Registry("dataset", "cryoarena.datasets")
 
 
-def dataset(cls: type[Dataset]) -> type[Dataset]:
+def dataset(cls: type[Dataset[Any]]) -> type[Dataset[Any]]:
     """Register the decorated dataset class."""
     datasets.register(cls())
     return cls

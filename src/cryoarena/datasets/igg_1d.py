@@ -1,6 +1,5 @@
 """IgG-1D: one Fab of an antibody turns about one bond, a full circle."""
 
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -10,12 +9,14 @@ from cryoarena.datasets.base import (
     Dataset,
     DatasetCard,
     Ensemble,
+    NoOptions,
     Settings,
     SourceFile,
+    Sources,
     dataset,
 )
 from cryoarena.datasets.rigid_bodies import superpose_bodies
-from cryoarena.imaging.simulate import Specimen
+from cryoarena.imaging.specimen import Conformations
 from cryoarena.structures.atoms import centred, read_atoms, select_chains
 from cryoarena.structures.bonds import covalent_bonds
 from cryoarena.structures.clashes import CLASH_DISTANCE_A, count_clashes
@@ -36,7 +37,7 @@ _PAPER = Settings(
 
 
 @dataset
-class Igg1d(Dataset):
+class Igg1d(Dataset[NoOptions]):
     """ψ of heavy-chain residue H230 of 1HZH turned by 360° in equal steps (Jeon et al. 2024, §3.2 and A.1).
 
     The bond CA-C of H230 is turned: chain H up to it and, through the disulfide H230-L214, chain L move.
@@ -64,14 +65,16 @@ class Igg1d(Dataset):
             "Images are bright (protein positive) and have unit noise variance; the published stacks are dark.",
         ),
     )
+    options = NoOptions
+    takes = frozenset({"structure"})
     presets: ClassVar[dict[str, Settings]] = {
         "paper": _PAPER,
         "small": Settings(**{**vars(_PAPER), "preset": "small", "images": 5_000, "box_px": 64}),
     }
 
-    def build(self, settings: Settings, sources: dict[str, Path]) -> Ensemble:
+    def build(self, settings: Settings, sources: Sources, options: NoOptions) -> Ensemble:
         """Turn ψ(H230) of 1HZH through a full circle in `settings.conformations` equal steps."""
-        path = sources["1hzh.pdb"]
+        path = sources.files["1hzh.pdb"]
         atoms = centred(read_atoms(path))
         select_chains(atoms, ("H", "L"), str(path))
         bonds = covalent_bonds(atoms)
@@ -83,7 +86,7 @@ class Igg1d(Dataset):
         worst = int(clashes.argmax())
         position_A = np.stack([conformation.position_A for conformation in conformations]).astype(np.float32)
         return Ensemble(
-            specimen=Specimen(position_A, molmap_model(atoms, settings.resolution_A)),
+            specimen=Conformations(position_A, molmap_model(atoms, settings.resolution_A)),
             cvs={"psi_H230": angles},
             population=np.full(len(angles), 1.0 / len(angles)),
             notes=(

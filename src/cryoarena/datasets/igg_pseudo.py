@@ -1,20 +1,28 @@
 """IgG-pseudo: IgG-1D with an antibody built by code, for tests and the quick suite; needs no file at all."""
 
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from cryoarena.datasets.base import CollectiveVariable, Dataset, DatasetCard, Ensemble, Settings, dataset
+from cryoarena.datasets.base import (
+    CollectiveVariable,
+    Dataset,
+    DatasetCard,
+    Ensemble,
+    NoOptions,
+    Settings,
+    Sources,
+    dataset,
+)
 from cryoarena.datasets.rigid_bodies import superpose_bodies
-from cryoarena.imaging.simulate import Specimen
+from cryoarena.imaging.specimen import Conformations
 from cryoarena.structures.density import molmap_model
 from cryoarena.structures.dihedral import rotate_about_bond
 from cryoarena.structures.pseudo_antibody import build_pseudo_antibody
 
 
 @dataset
-class IggPseudo(Dataset):
+class IggPseudo(Dataset[NoOptions]):
     """An antibody of pseudo-atoms, one Fab turning a full circle about its hinge."""
 
     card = DatasetCard(
@@ -27,6 +35,7 @@ class IggPseudo(Dataset):
         sources=(),
         cvs=(CollectiveVariable("hinge_angle", "deg", 360.0, "rotation of the Fab about its hinge"),),
     )
+    options = NoOptions
     presets: ClassVar[dict[str, Settings]] = {
         "small": Settings(
             preset="small",
@@ -41,7 +50,7 @@ class IggPseudo(Dataset):
         )
     }
 
-    def build(self, settings: Settings, sources: dict[str, Path]) -> Ensemble:
+    def build(self, settings: Settings, sources: Sources, options: NoOptions) -> Ensemble:
         """Turn the Fab of the pseudo-antibody through a full circle in equal steps."""
         antibody = build_pseudo_antibody()
         angles = 360.0 * np.arange(settings.conformations) / settings.conformations
@@ -53,7 +62,7 @@ class IggPseudo(Dataset):
         ]
         position_A = np.stack(positions).astype(np.float32)
         return Ensemble(
-            specimen=Specimen(position_A, molmap_model(antibody.atoms, settings.resolution_A)),
+            specimen=Conformations(position_A, molmap_model(antibody.atoms, settings.resolution_A)),
             cvs={"hinge_angle": angles},
             population=np.full(len(angles), 1.0 / len(angles)),
             rigid_bodies=superpose_bodies(position_A, antibody.moving.astype(np.int64)),

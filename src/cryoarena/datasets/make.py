@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena import __version__
-from cryoarena.datasets.base import Dataset, Ensemble, Settings
+from cryoarena.datasets.base import Dataset, Ensemble, Settings, Sources
 from cryoarena.datasets.draw import RandomStreams, draw_particles
 from cryoarena.datasets.parallel import in_parallel
 from cryoarena.datasets.write_truth import write_truth
@@ -24,49 +24,58 @@ from cryoarena.files import (
     write_json,
 )
 from cryoarena.imaging.defocus import DefocusTable
-from cryoarena.imaging.simulate import Particles, Specimen, signal_sums, simulate_images
+from cryoarena.imaging.simulate import Particles, signal_sums, simulate_images
+from cryoarena.imaging.specimen import Specimen
+from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import write_tables
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.stack import StackWriter
 from cryoarena.structures.render import check_fits
 
 SHARD_IMAGES = 1000
-_BATCH = 25
+# The variance of the signal is that of all images up to this number, else of so many spread over them: 0.5 % at worst.
+_MEASURED_IMAGES = 20_000
+_BATCH = 100
 _MAKING = ".making.json"
 
 
 def make_dataset(
-    dataset: Dataset,
+    dataset: Dataset[Any],
     settings: Settings,
-    sources: dict[str, Path],
+    sources: Sources,
     out: Path,
     defocus_table: DefocusTable | None = None,
     overwrite: bool = False,
     processes: int = 1,
+    given_options: dict[str, str] | None = None,
 ) -> None:
     """Write a whole dataset folder (docs/formats.md); run again after an interruption, it goes on.
 
     Args:
         dataset: the recipe.
         settings: resolved numbers.
-        sources: path of each source file by name.
+        sources: where its files are.
         out: new folder, or one that an interrupted run with the same settings left.
         defocus_table: real values to draw from; parametric when None.
         overwrite: replace whatever `out` holds.
         processes: how many work at once; does not change a byte.
+        given_options: of the recipe, as key=value.
 
     Raises:
         UserError: when the folder is in use, the disk is too small or the object does not fit its box.
     """
-    recipe = _recipe(dataset, settings, sources, defocus_table)
+    options = parse_options(dataset.options, given_options or {})
+    recipe = _recipe(dataset, settings, sources, options, defocus_table)
     dataset_id = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     begun = _is_begun(out, dataset_id, overwrite)
     if not begun and not overwrite:
         require_empty_output(out, overwrite=False)
-    require_free_space(out, 4 * settings.images * settings.box_px**2 + 4 * settings.conformations * settings.box_px**3)
+    require_free_space(out, 4 * settings.images * settings.box_px**2)
 
-    ensemble = dataset.build(settings, sources)
+    ensemble = dataset.build(settings, sources, options)
     _require_fit(ensemble.specimen, settings)
+    maps = len(ensemble.population) if ensemble.mapped is None else len(ensemble.mapped)
+    require_free_space(out, 4 * settings.images * settings.box_px**2 + 4 * maps * settings.box_px**3)
     # Only now, when nothing can be wrong with the input any more, may an old folder go.
     if begun:
         remove_temporary_files(out)
@@ -74,21 +83,22 @@ def make_dataset(
         require_empty_output(out, overwrite)
     write_json(out / _MAKING, {"id": dataset_id})
     particles = draw_particles(ensemble, settings, defocus_table)
-    variance = _signal_variance(ensemble.specimen, particles, settings, processes)
+    measured = particles[:: -(-len(particles) // _MEASURED_IMAGES)]
+    variance = _signal_variance(ensemble.specimen, measured, settings, processes)
     # Noise of unit variance at D; cropping from D0 keeps values, so it divides the noise variance by (D0/D)².
     noise_variance = variance / settings.snr * (settings.box_px / settings.source_box_px) ** 2
     amplitude = float(1 / np.sqrt(noise_variance))
 
     particle_id = np.arange(1, settings.images + 1)
     stacks = _write_stacks(ensemble.specimen, particles, settings, amplitude, out, processes)
-    write_truth(ensemble, particles, particle_id, settings, amplitude, out, processes)
+    write_truth(ensemble, particles, particle_id, settings, amplitude, dataset.card.is_continuous, out, processes)
     tables = write_tables(out, _particle_set(particles, particle_id, settings, stacks))
-    _write_card(dataset, settings, ensemble, recipe, dataset_id, variance, amplitude, tables, out, processes)
+    _write_card(dataset, settings, ensemble, sources, recipe, dataset_id, variance, amplitude, tables, out, processes)
     (out / _MAKING).unlink()
 
 
 def _recipe(
-    dataset: Dataset, settings: Settings, sources: dict[str, Path], defocus_table: DefocusTable | None
+    dataset: Dataset[Any], settings: Settings, sources: Sources, options: Any, defocus_table: DefocusTable | None
 ) -> dict[str, Any]:
     table_hash = None
     if defocus_table is not None:
@@ -97,9 +107,13 @@ def _recipe(
     return {
         "dataset": dataset.card.name,
         **asdict(settings),
+        "options": asdict(options),
         "pixel_size_A": settings.pixel_size_A,
         "snr_box_px": settings.source_box_px,
-        "sources": {name: {"file": path.name, "sha256": sha256_of(path)} for name, path in sorted(sources.items())},
+        "sources": {
+            name: {"file": path.name, "sha256": sha256_of(path)} for name, path in sorted(sources.all_files().items())
+        },
+        "particles_of_models": list(sources.counts),
         "defocus": "parametric" if table_hash is None else "table",
         "defocus_table_sha256": table_hash,
         "generator": __version__,
@@ -123,9 +137,8 @@ def _is_begun(out: Path, dataset_id: str, overwrite: bool) -> bool:
 
 
 def _require_fit(specimen: Specimen, settings: Settings) -> None:
-    largest = max(specimen.position_A, key=lambda position_A: float(np.square(position_A).sum(axis=1).max()))
-    max_shift_A = np.sqrt(2) * settings.max_shift_px * settings.source_pixel_size_A
-    check_fits(largest, settings.source_box_px, settings.source_pixel_size_A, float(max_shift_A))
+    max_shift_A = float(np.sqrt(2) * settings.max_shift_px * settings.source_pixel_size_A)
+    check_fits(specimen.reach_A(), settings.source_box_px, settings.source_pixel_size_A, max_shift_A)
 
 
 def _shards(n: int) -> list[slice]:
@@ -133,7 +146,7 @@ def _shards(n: int) -> list[slice]:
 
 
 def _signal_variance(specimen: Specimen, particles: Particles, settings: Settings, processes: int) -> float:
-    """Return the variance of all CTF-applied, noise-free images over the whole source box."""
+    """Return the variance of CTF-applied, noise-free images over the whole source box."""
     box_px, pixel_size_A = settings.source_box_px, settings.source_pixel_size_A
     jobs = [(specimen, particles[shard], box_px, pixel_size_A) for shard in _shards(len(particles))]
     sums = np.array(in_parallel("Measuring the signal", processes, signal_sums, jobs)).sum(axis=0)
@@ -193,9 +206,10 @@ def _particle_set(
 
 
 def _write_card(
-    dataset: Dataset,
+    dataset: Dataset[Any],
     settings: Settings,
     ensemble: Ensemble,
+    sources: Sources,
     recipe: dict[str, Any],
     dataset_id: str,
     variance: float,
@@ -230,7 +244,14 @@ def _write_card(
                 "image_units_per_projected_density": amplitude,
             },
             "generator": {"cryoarena": __version__},
-            "notes": [*dataset.card.notes, *ensemble.notes],
+            "notes": [*dataset.card.notes, *_stand_in_notes(dataset, sources), *ensemble.notes],
             "files": {path.relative_to(out).as_posix(): digest for path, digest in zip(files, hashes, strict=True)},
         },
     )
+
+
+def _stand_in_notes(dataset: Dataset[Any], sources: Sources) -> list[str]:
+    if not sources.are_stand_ins:
+        return []
+    names = ", ".join(source.description for source in dataset.card.stand_ins)
+    return [f"Made from stand-ins, because not all of the published models are on this machine: {names}."]

@@ -1,6 +1,7 @@
 """Turn a preset and what the user asked for into checked settings."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +12,13 @@ _SMALLEST_BOX_PX = 16
 
 
 def resolve_settings(
-    dataset: Dataset,
+    dataset: Dataset[Any],
     preset: str,
     images: int | None = None,
     box_px: int | None = None,
     snr: float | None = None,
     seed: int = 0,
+    conformations: int | None = None,
 ) -> Settings:
     """Take a preset's numbers, replace those given, and check them.
 
@@ -33,6 +35,10 @@ def resolve_settings(
         settings = replace(settings, box_px=box_px)
     if snr is not None:
         settings = replace(settings, snr=snr)
+    if conformations is not None:
+        settings = replace(settings, conformations=conformations)
+    if settings.conformations < 1:
+        raise UserError(f"--conformations must be at least 1, not {settings.conformations}")
     if settings.images < 1:
         raise UserError(f"--images must be at least 1, not {settings.images}")
     if not (settings.snr > 0 and np.isfinite(settings.snr)):

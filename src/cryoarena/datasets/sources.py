@@ -1,36 +1,86 @@
 """Find source files: mirror folders first, then the cache, then a download."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pooch
 
-from cryoarena.datasets.base import DatasetCard, SourceFile
+from cryoarena.datasets.base import Dataset, SourceFile, Sources
+from cryoarena.datasets.model_list import read_models
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, sha256_of
 
 MIRROR_VARIABLE = "CRYOARENA_MIRROR"
 
 
-def locate_all(card: DatasetCard, structure: Path | None = None) -> dict[str, Path]:
-    """Return the path of every source file of a dataset by its name.
+@dataclass(frozen=True)
+class Given:
+    """Files that the user gives instead of the card's.
+
+    Attributes:
+        structure: one model.
+        models: folder of models, or list of them (`read_models`).
+        topology, trajectory: of a simulation.
+    """
+
+    structure: Path | None = None
+    models: Path | None = None
+    topology: Path | None = None
+    trajectory: Path | None = None
+
+
+_NOTHING = Given()
+
+
+def locate_all(dataset: Dataset[Any], preset: str = "paper", given: Given = _NOTHING) -> Sources:
+    """Return where the files of a dataset are.
+
+    The preset `small` is made from the card's stand-ins, if it has any, where not all of its sources are on this
+    machine: it never downloads what a stand-in can replace.
 
     Args:
-        card: of the dataset.
-        structure: file to take instead of the dataset's one model, or None.
+        dataset: whose.
+        preset: name of the preset.
+        given: by the user.
 
     Raises:
-        UserError: when a file cannot be had, or the dataset has no single model to replace.
+        UserError: when a file cannot be had, or the recipe does not take what is given.
     """
-    if structure is None:
-        return {source.name: locate(source) for source in card.sources}
-    if len(card.sources) != 1:
-        raise UserError(
-            f"--structure replaces the model of a dataset that has one; {card.name} has {len(card.sources)}"
-        )
-    if not structure.is_file():
-        raise UserError(f"--structure {structure} does not exist")
-    return {card.sources[0].name: structure}
+    card = dataset.card
+    if given == _NOTHING:
+        sources = card.sources
+        stand_ins = bool(preset == "small" and card.stand_ins and any(_on_disk(source) is None for source in sources))
+        files = {source.name: locate(source) for source in (card.stand_ins if stand_ins else sources)}
+        return Sources(files, stand_ins)
+    _require_taken(dataset, given)
+    if given.structure is not None:
+        if len(card.sources) != 1:
+            raise UserError(
+                f"--structure replaces the model of a dataset that has one; {card.name} has {len(card.sources)}"
+            )
+        return Sources({card.sources[0].name: given.structure})
+    models, counts = ((), ()) if given.models is None else read_models(given.models)
+    return Sources(models=models, counts=counts, topology=given.topology, trajectory=given.trajectory)
+
+
+def _require_taken(dataset: Dataset[Any], given: Given) -> None:
+    for name, role in (
+        ("structure", "structure"),
+        ("models", "models"),
+        ("topology", "trajectory"),
+        ("trajectory", "trajectory"),
+    ):
+        path = getattr(given, name)
+        if path is None:
+            continue
+        if role not in dataset.takes:
+            raise UserError(f"{dataset.card.name} takes no --{name}; see `cryoarena show {dataset.card.name}`")
+        if not path.exists():
+            raise UserError(f"--{name} {path} does not exist")
+    if given.trajectory is not None and given.topology is None:
+        raise UserError("--trajectory needs a --topology that names its atoms (PSF, PDB or GRO)")
 
 
 def locate(source: SourceFile) -> Path:
@@ -41,14 +91,11 @@ def locate(source: SourceFile) -> Path:
     Raises:
         UserError: when the file is neither here nor can be downloaded.
     """
-    for folder in filter(None, os.environ.get(MIRROR_VARIABLE, "").split(os.pathsep)):
-        for name in (source.name, f"{source.name}.gz"):
-            found = sorted(Path(folder).rglob(name))
-            if found:
-                return found[0]
-    cache = Path(pooch.os_cache("cryoarena"))
+    found = _on_disk(source)
+    if found is not None and not found.is_relative_to(_cache()):
+        return found
     # An archive may revise a file: where no checksum is published, the one of the first download is kept and holds.
-    remembered = cache / f"{source.name}.sha256"
+    remembered = _cache() / f"{source.name}.sha256"
     expected = source.sha256 or (remembered.read_text().strip() if remembered.exists() else None)
     try:
         path = Path(
@@ -56,7 +103,7 @@ def locate(source: SourceFile) -> Path:
                 source.url,
                 f"sha256:{expected}" if expected else None,
                 fname=source.name,
-                path=cache,
+                path=_cache(),
                 progressbar=True,
             )
         )
@@ -64,8 +111,22 @@ def locate(source: SourceFile) -> Path:
         reason = str(error) if isinstance(error, ValueError) else type(error).__name__
         raise UserError(
             f"cannot get {source.name} ({source.description}): it is in no folder of ${MIRROR_VARIABLE} and "
-            f"{source.url} cannot be downloaded ({reason}); pass a local copy with --structure"
+            f"{source.url} cannot be downloaded ({reason}); put a local copy there or give your own files"
         ) from error
     with atomic_path(remembered) as temporary:
         temporary.write_text(sha256_of(path) + "\n")
     return path
+
+
+def _on_disk(source: SourceFile) -> Path | None:
+    for folder in filter(None, os.environ.get(MIRROR_VARIABLE, "").split(os.pathsep)):
+        for name in (source.name, f"{source.name}.gz"):
+            found = sorted(Path(folder).rglob(name))
+            if found:
+                return found[0]
+    cached = _cache() / source.name
+    return cached if cached.exists() else None
+
+
+def _cache() -> Path:
+    return Path(pooch.os_cache("cryoarena"))

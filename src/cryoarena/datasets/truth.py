@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryoarena.datasets.energy_surface import EnergySurface, read_energy_surface
 from cryoarena.datasets.rigid_bodies import RigidMotion
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
@@ -29,9 +30,10 @@ class Truth:
         cvs: name -> (K,) value per conformation.
         periods: name -> period of an angle, or None.
         population: (K,) share of every conformation; sums to 1.
-        volume_names: (K,) file names of the true maps.
+        volume_names: (K,) file names of the true maps; "" for a conformation whose map is not kept.
         rigid_motion: of B bodies that make up the object, or None where the recipe knows none.
         body_names: (B,) file names of the maps of the bodies in conformation 0.
+        energy: free energy that the population follows, or None.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class Truth:
     volume_names: tuple[str, ...]
     rigid_motion: RigidMotion | None = None
     body_names: tuple[str, ...] = ()
+    energy: EnergySurface | None = None
 
     @property
     def pixel_size_A(self) -> float:
@@ -55,6 +58,11 @@ class Truth:
     def is_continuous(self) -> bool:
         """Tell whether the heterogeneity is a continuum; otherwise it is a set of states."""
         return "continuous" in self.info["card"]["kind"]
+
+    @property
+    def mapped(self) -> NDArray[np.int64]:
+        """Return the conformations (M,) whose true map is kept: those that maps are judged at."""
+        return np.flatnonzero([bool(name) for name in self.volume_names])
 
     def volume(self, conformation: int) -> NDArray[np.float32]:
         """Return the true map (D, D, D) of a conformation, in image units."""
@@ -137,6 +145,7 @@ def open_truth(folder: Path) -> Truth:
         volume_names=tuple(conformations["volume"]),
         rigid_motion=rigid_motion,
         body_names=body_names,
+        energy=read_energy_surface(energy) if (energy := folder / "truth" / "energy.npz").exists() else None,
     )
 
 

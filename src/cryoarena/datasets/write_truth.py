@@ -11,7 +11,8 @@ from cryoarena.datasets.base import Ensemble, Settings
 from cryoarena.datasets.parallel import in_parallel
 from cryoarena.datasets.rigid_bodies import RigidBodies
 from cryoarena.files import atomic_path
-from cryoarena.imaging.simulate import Particles, Specimen
+from cryoarena.imaging.simulate import Particles
+from cryoarena.imaging.specimen import Conformations, Specimen
 from cryoarena.structures.density import ScatteringModel
 from cryoarena.structures.render import render_volume
 from cryoarena.volumes.mask import MaskBuilder
@@ -25,6 +26,7 @@ def write_truth(
     particle_id: NDArray[np.int64],
     settings: Settings,
     amplitude: float,
+    continuous: bool,
     out: Path,
     processes: int,
 ) -> None:
@@ -33,10 +35,12 @@ def write_truth(
     Maps are in image units: the sum of a map along z is the CTF-free projection as it stands in the images.
     """
     truth = out / "truth"
-    names = [f"{number:04d}.mrc" for number in range(len(ensemble.population))]
+    count = len(ensemble.population)
+    mapped = np.arange(count) if ensemble.mapped is None else ensemble.mapped
+    names = [f"{number:04d}.mrc" for number in mapped]
     jobs = [
-        (ensemble.specimen, number, settings, amplitude, truth / "volumes" / name)
-        for number, name in enumerate(names)
+        (ensemble.specimen, int(number), settings, amplitude, truth / "volumes" / name)
+        for number, name in zip(mapped, names, strict=True)
         if not (truth / "volumes" / name).exists()
     ]
     in_parallel("Writing true maps", processes, _write_true_volume, jobs)
@@ -46,17 +50,15 @@ def write_truth(
     mask = masks.whole()
     write_volume(truth / "mask.mrc", mask, settings.pixel_size_A)
     write_volume(truth / "mask_moving.mrc", masks.moving(), settings.pixel_size_A)
-    in_density = (read_volume(truth / "volumes" / name)[0] / (amplitude * settings.pixel_size_A) for name in names)
-    with atomic_path(truth / "voxel_embedding.npy") as temporary, temporary.open("wb") as stream:
-        np.save(stream, voxel_embedding(in_density, mask))
+    if not continuous:
+        _write_voxel_embedding(truth, names, mask, amplitude * settings.pixel_size_A)
+    if ensemble.energy is not None:
+        ensemble.energy.save(truth / "energy.npz")
 
     cvs = {f"cv_{name}": values for name, values in ensemble.cvs.items()}
-    conformations = {
-        "conformation": np.arange(len(names)),
-        **cvs,
-        "population": ensemble.population,
-        "volume": names,
-    }
+    volume = np.full(count, "", dtype=object)
+    volume[mapped] = names
+    conformations = {"conformation": np.arange(count), **cvs, "population": ensemble.population, "volume": volume}
     _write_parquet(truth / "conformations.parquet", conformations)
     rotation = particles.poses.rotation_object_to_image
     columns: dict[str, NDArray[Any]] = {
@@ -72,8 +74,17 @@ def write_truth(
         _write_bodies(ensemble.specimen, ensemble.rigid_bodies, settings, amplitude, truth)
 
 
+def _write_voxel_embedding(
+    truth: Path, names: list[str], mask: NDArray[np.float32], image_units_per_density: float
+) -> None:
+    in_density = (read_volume(truth / "volumes" / name)[0] / np.float32(image_units_per_density) for name in names)
+    with atomic_path(truth / "voxel_embedding.npy") as temporary, temporary.open("wb") as stream:
+        np.save(stream, voxel_embedding(in_density, mask))
+
+
 def _write_true_volume(specimen: Specimen, number: int, settings: Settings, amplitude: float, path: Path) -> None:
-    volume = render_volume(specimen.position_A[number], specimen.scattering, settings.box_px, settings.pixel_size_A)
+    scattering = specimen.scattering(number)
+    volume = render_volume(specimen.position_A(number), scattering, settings.box_px, settings.pixel_size_A)
     write_volume(path, volume * np.float32(amplitude * settings.pixel_size_A), settings.pixel_size_A)
 
 
@@ -85,8 +96,10 @@ def _write_bodies(specimen: Specimen, rigid: RigidBodies, settings: Settings, am
         path = truth / "bodies" / name
         if not path.exists():
             of_body = rigid.body == number
-            scattering = ScatteringModel(specimen.scattering.weights[of_body], specimen.scattering.profile)
-            _write_true_volume(Specimen(specimen.position_A[:1, of_body], scattering), 0, settings, amplitude, path)
+            whole = specimen.scattering(0)
+            part = ScatteringModel(whole.weights[of_body], whole.profile)
+            alone = Conformations(specimen.position_A(0)[None, of_body], part)
+            _write_true_volume(alone, 0, settings, amplitude, path)
     conformation, body = (index.ravel() for index in np.indices(motion.rotation.shape[:2]))
     columns: dict[str, Any] = {"conformation": conformation, "body": body, "volume": np.array(names)[body]}
     rotation = motion.rotation.reshape(-1, 3, 3)

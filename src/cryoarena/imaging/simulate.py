@@ -14,30 +14,18 @@ from numpy.typing import NDArray
 from cryoarena.imaging.ctf import CtfParameters, ctf
 from cryoarena.imaging.poses import Poses
 from cryoarena.imaging.project import AtomProjector, VolumeProjector
+from cryoarena.imaging.specimen import Specimen
 from cryoarena.imaging.spectrum import frequencies, sum_of_squares, to_images
 from cryoarena.structures.density import ScatteringModel
 from cryoarena.structures.render import render_volume
 
-_BATCH = 8
+_BATCH = 50
 _TAPER_SHELLS = 10
 
 # Seconds on one core, fitted to measurements of finufft 2.5 at tolerance 2e-5.
 _SECONDS_PER_SPREAD_ATOM = 4e-8
 _SECONDS_PER_INTERPOLATED_POINT = 4e-7
 _SECONDS_PER_FFT_OPERATION = 1e-9
-
-
-@dataclass(frozen=True)
-class Specimen:
-    """The conformations of an object.
-
-    Attributes:
-        position_A: (K, n, 3) float32 atom positions of K conformations.
-        scattering: form factors of the n atoms (the same in every conformation).
-    """
-
-    position_A: NDArray[np.float32]
-    scattering: ScatteringModel
 
 
 @dataclass(frozen=True)
@@ -83,8 +71,8 @@ def projection_cost_s(
 
 def project(specimen: Specimen, particles: Particles, box_px: int, pixel_size_A: float) -> NDArray[np.complex64]:
     """Return the CTF-free, noise-free spectra (n, D, D//2 + 1) of some particles by the cheaper exact projector."""
-    n_atoms, n_components = specimen.scattering.weights.shape
     present = np.unique(particles.conformation)
+    n_atoms, n_components = specimen.scattering(int(present[0])).weights.shape
     from_atoms, through_map = projection_cost_s(n_atoms, n_components, box_px, len(particles) / len(present))
     if from_atoms <= through_map:
         return project_from_atoms(specimen, particles, box_px, pixel_size_A)
@@ -95,11 +83,14 @@ def project_from_atoms(
     specimen: Specimen, particles: Particles, box_px: int, pixel_size_A: float
 ) -> NDArray[np.complex64]:
     """Project every particle straight from its atoms; (n, D, D//2 + 1)."""
-    projector = AtomProjector(specimen.scattering, box_px, pixel_size_A)
+    projectors: dict[int, AtomProjector] = {}
     spectra = np.empty((len(particles), box_px, box_px // 2 + 1), np.complex64)
     for i, conformation in enumerate(particles.conformation):
-        spectra[i] = projector.project(
-            specimen.position_A[conformation],
+        scattering = specimen.scattering(int(conformation))
+        if id(scattering) not in projectors:
+            projectors[id(scattering)] = AtomProjector(scattering, box_px, pixel_size_A)
+        spectra[i] = projectors[id(scattering)].project(
+            specimen.position_A(int(conformation)),
             particles.poses.rotation_object_to_image[i],
             particles.poses.shift_A[i],
         )
@@ -113,10 +104,11 @@ def project_through_maps(
     spectra = np.empty((len(particles), box_px, box_px // 2 + 1), np.complex64)
     map_box_px = _map_box_px(box_px)
     map_pixel_size_A = pixel_size_A * box_px / map_box_px
-    scattering = _tapered(specimen.scattering, 1 / (math.sqrt(2) * pixel_size_A), 1 / (2 * map_pixel_size_A))
+    band_per_A = 1 / (math.sqrt(2) * pixel_size_A), 1 / (2 * map_pixel_size_A)
     for conformation in np.unique(particles.conformation):
         here = np.flatnonzero(particles.conformation == conformation)
-        volume = render_volume(specimen.position_A[conformation], scattering, map_box_px, map_pixel_size_A)
+        scattering = _tapered(specimen.scattering(int(conformation)), *band_per_A)
+        volume = render_volume(specimen.position_A(int(conformation)), scattering, map_box_px, map_pixel_size_A)
         projector = VolumeProjector(volume, map_pixel_size_A, box_px, pixel_size_A)
         poses = particles.poses[here]
         spectra[here] = projector.project(poses.rotation_object_to_image, poses.shift_A)

@@ -26,8 +26,8 @@ class BayesPosterior:
 
     Attributes:
         rows: (n,) of the particles.
-        log_likelihood: (n, K) log p(image | conformation) up to a constant of each image.
-        posterior: (n, K) p(conformation | image) with the true populations as prior; rows sum to 1.
+        log_likelihood: (n, M) log p(image | conformation), of those that have a true map, up to a constant per image.
+        posterior: (n, M) p(conformation | image) with the true populations as prior; rows sum to 1.
     """
 
     rows: NDArray[np.int64]
@@ -35,7 +35,7 @@ class BayesPosterior:
     posterior: NDArray[np.float64]
 
     def mean(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return the posterior mean (n, c) of a property (K, c) of the conformations."""
+        """Return the posterior mean (n, c) of a property (M, c) of the conformations."""
         return (self.posterior @ values).astype(np.float32)
 
 
@@ -55,21 +55,21 @@ def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64
     box_px = particles.box_px
     points = ImagePoints.within(box_px, box_px / 2 - 1, torch.device("cpu"))
     batches = list(fourier_batches(particles, points, rows, _BATCH))
-    count = len(truth.volume_names)
-    log_likelihood = np.empty((len(rows), count))
-    for conformation in range(count):
+    mapped = truth.mapped
+    log_likelihood = np.empty((len(rows), len(mapped)))
+    for number, conformation in enumerate(mapped):
         # In image units the sum of a true map along z is the projection; the projector multiplies by the pixel.
-        volume = truth.volume(conformation) / np.float32(truth.pixel_size_A)
+        volume = truth.volume(int(conformation)) / np.float32(truth.pixel_size_A)
         projector = VolumeProjector(volume, truth.pixel_size_A, box_px, truth.pixel_size_A)
-        log_likelihood[:, conformation] = np.concatenate(list(_log_likelihoods(projector, batches, points)))
-        report(conformation + 1, count, f"maps compared with {len(rows)} images")
-    return from_log_likelihood(rows, log_likelihood, truth.population)
+        log_likelihood[:, number] = np.concatenate(list(_log_likelihoods(projector, batches, points)))
+        report(number + 1, len(mapped), f"maps compared with {len(rows)} images")
+    return from_log_likelihood(rows, log_likelihood, truth.population[mapped])
 
 
 def from_log_likelihood(
     rows: NDArray[np.int64], log_likelihood: NDArray[np.float64], population: NDArray[np.float64]
 ) -> BayesPosterior:
-    """Weigh log-likelihoods (n, K) by the populations (K,)."""
+    """Weigh log-likelihoods (n, M) by the populations (M,)."""
     with np.errstate(divide="ignore"):
         joint = log_likelihood + np.log(population)
     return BayesPosterior(rows, log_likelihood, np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))

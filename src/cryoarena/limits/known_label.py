@@ -55,10 +55,12 @@ def best_window(particles: ParticleSet, truth: Truth, device: str, report: Repor
     Tried on a few conformations with 1, 3, 5, 9, 17 … neighbours, up to a third of all; judged by the FSC AUC with
     the truth in the moving region. An oracle may look.
     """
-    count = len(truth.volume_names)
-    windows = [1] + [2**k + 1 for k in range(1, 8) if 2**k + 1 <= count // 3]
+    most = len(truth.volume_names) // 3
+    windows = [1] + [2**k + 1 for k in range(1, most.bit_length()) if 2**k + 1 <= most]
     mask = truth.masks()["moving_mask"]
-    trial = np.unique(np.linspace(0, count, min(count, _TRIAL_CONFORMATIONS), endpoint=False).astype(int))
+    mapped = truth.mapped
+    count = len(mapped)
+    trial = mapped[np.unique(np.linspace(0, count, min(count, _TRIAL_CONFORMATIONS), endpoint=False).astype(int))]
     means = []
     for step, window in enumerate(windows):
         areas = []

@@ -109,11 +109,11 @@ class Observers:
     def one_for_all(self) -> Observation:
         """One latent and one class for every image."""
         truth = self._sample()
-        shape = len(truth.particle_id), len(truth.volume_names)
-        posterior = np.zeros(shape, np.float32)
+        posterior = np.zeros((len(truth.particle_id), len(truth.mapped)), np.float32)
         posterior[:, 0] = 1
-        embedding = np.zeros((shape[0], 1), np.float32)
-        return self._of_images(truth, Answer(embedding, _no_maps, posterior), "one latent and one class for all")
+        embedding = np.zeros((len(posterior), 1), np.float32)
+        answer = Answer(embedding, _no_maps, self._of_all_states(posterior))
+        return self._of_images(truth, answer, "one latent and one class for all")
 
     def chance(self) -> Observation:
         """Random latents and random poses."""
@@ -129,9 +129,9 @@ class Observers:
         """Everything is known but the conformation: maps, poses, CTF and noise."""
         bayes = self.bayes_posterior()
         truth = self.truth.subset(bayes.rows)
-        answer = Answer(
-            bayes.mean(truth.embedding()), _no_maps, bayes.posterior.astype(np.float32), estimated_poses=truth.poses
-        )
+        posterior = self._of_all_states(bayes.posterior.astype(np.float32))
+        mean = bayes.mean(truth.embedding()[truth.mapped])
+        answer = Answer(mean, _no_maps, posterior, estimated_poses=truth.poses)
         return self._of_images(truth, answer, "the Bayes posterior given the true maps, poses, CTF and noise")
 
     def bayes_posterior(self) -> BayesPosterior:
@@ -143,7 +143,7 @@ class Observers:
                 bayes = bayes_posterior(self._particles(), self.truth, rows, report)
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, bayes.log_likelihood)
-        return from_log_likelihood(rows, np.load(path), self.truth.population)
+        return from_log_likelihood(rows, np.load(path), self.truth.population[self.truth.mapped])
 
     @property
     def _folder(self) -> Path:
@@ -153,7 +153,11 @@ class Observers:
         return open_particles(self.truth.folder)
 
     def _sampled_rows(self) -> NDArray[np.int64]:
-        return sample_rows(len(self.truth.particle_id), len(self.truth.volume_names))
+        return sample_rows(len(self.truth.particle_id), len(self.truth.mapped))
+
+    def _of_all_states(self, posterior: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the posterior (n, M) where it speaks of all K conformations."""
+        return posterior if posterior.shape[1] == len(self.truth.volume_names) else None
 
     def _sample(self) -> Truth:
         return self.truth.subset(self._sampled_rows())

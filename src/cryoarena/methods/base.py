@@ -1,14 +1,13 @@
 """The contract of a method: a card, options, `fit`, and a reconstruction that gives maps at latents."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cryoarena.errors import UserError
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import Report
 from cryoarena.registry import Registry
@@ -87,30 +86,3 @@ def method(cls: type[Method[Any]]) -> type[Method[Any]]:
     """Register the decorated method class."""
     methods.register(cls())
     return cls
-
-
-def parse_options(options: type[OptionsT], given: dict[str, str]) -> OptionsT:
-    """Turn `key=value` strings into an options dataclass.
-
-    Raises:
-        UserError: for an unknown key or a value of the wrong type.
-    """
-    resolved: Any = options()
-    known = {item.name: item for item in fields(resolved)}
-    for key, text in given.items():
-        if key not in known:
-            raise UserError(f"there is no option {key!r}; this method has: {', '.join(known) or 'none'}")
-        kind = type(getattr(resolved, key))
-        try:
-            value = _parse_bool(text) if kind is bool else kind(text)
-        except ValueError as error:
-            raise UserError(f"option {key} must be of type {kind.__name__}, not {text!r}") from error
-        resolved = replace(resolved, **{key: value})
-    return resolved  # type: ignore[no-any-return]
-
-
-def _parse_bool(text: str) -> bool:
-    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in values:
-        raise ValueError(text)
-    return values[text.lower()]

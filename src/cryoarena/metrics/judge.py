@@ -53,11 +53,12 @@ class NoResult:
 
 
 def judged_rows(truth: Truth, images: int) -> NDArray[np.int64]:
-    """Return about `images` rows spread evenly over the conformations.
+    """Return about `images` rows spread evenly over the conformations that have a true map.
 
-    As in CryoBench: rows 0, s, 2s, … with s = N // images of the particles in order of conformation.
+    As in CryoBench: rows 0, s, 2s, … with s = N // images of those particles in order of conformation.
     """
     by_conformation = np.argsort(truth.conformation, kind="stable")
+    by_conformation = by_conformation[np.isin(truth.conformation[by_conformation], truth.mapped)]
     return by_conformation[:: max(1, len(by_conformation) // images)][:images]
 
 
@@ -155,7 +156,7 @@ def nearest_to_mean(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> 
 def _samples(answer: Answer, truth: Truth) -> Iterator[NDArray[np.float32]]:
     """Yield the maps at the particles nearest to the k-means centres of the latents (k = 20 as in the paper, or K)."""
     finite_rows("embedding", answer.embedding, len(truth.conformation))
-    classes = min(_SAMPLED_CLASSES, len(truth.volume_names))
+    classes = min(_SAMPLED_CLASSES, len(truth.mapped))
     labels = kmeans_labels(answer.embedding, classes, _SEED, "k-means++")
     for label in np.unique(labels):
         row = nearest_to_mean(answer.embedding, np.flatnonzero(labels == label))

@@ -11,14 +11,15 @@ from cryoarena.datasets.truth import Truth
 
 @final
 class TrueVolumes(Sequence[NDArray[np.float32]]):
-    """K maps (D, D, D), one per conformation; none is kept in memory."""
+    """The M maps (D, D, D) of the conformations that have one; none is kept in memory."""
 
     def __init__(self, truth: Truth) -> None:
         """Give the maps of `truth`."""
         self._truth = truth
+        self._mapped = truth.mapped
 
     def __len__(self) -> int:
-        return len(self._truth.volume_names)
+        return len(self._mapped)
 
     @overload
     def __getitem__(self, index: int) -> NDArray[np.float32]: ...
@@ -29,5 +30,5 @@ class TrueVolumes(Sequence[NDArray[np.float32]]):
     def __getitem__(self, index: int | slice) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """Read one map, or several."""
         if isinstance(index, slice):
-            return [self._truth.volume(conformation) for conformation in range(len(self))[index]]
-        return self._truth.volume(range(len(self))[index])
+            return [self._truth.volume(int(conformation)) for conformation in self._mapped[index]]
+        return self._truth.volume(int(self._mapped[index]))

@@ -1,5 +1,7 @@
 """Turn atoms into a map without aliasing: sum their Fourier coefficients, then transform once."""
 
+from typing import Any
+
 import finufft
 import numpy as np
 import scipy.fft
@@ -10,7 +12,7 @@ from cryoarena.structures.density import ScatteringModel
 
 
 def render_volume(
-    position_A: NDArray[np.float64], model: ScatteringModel, box_px: int, pixel_size_A: float
+    position_A: NDArray[np.floating[Any]], model: ScatteringModel, box_px: int, pixel_size_A: float
 ) -> NDArray[np.float32]:
     """Return the map (D, D, D) [z, y, x] of atoms, in units of f per Å³; coordinate 0 is at voxel D // 2.
 
@@ -58,19 +60,18 @@ def render_volume(
     return (volume / pixel_size_A**3).astype(np.float32)
 
 
-def check_fits(position_A: NDArray[np.float64], box_px: int, pixel_size_A: float, margin_A: float = 0.0) -> None:
-    """Check that every atom is inside the sphere that fits in the box, less a margin for shifts.
+def check_fits(reach_A: float, box_px: int, pixel_size_A: float, margin_A: float = 0.0) -> None:
+    """Check that a molecule is inside the sphere that fits in the box, less a margin for shifts.
 
     Args:
-        position_A: (n, 3) or (k, n, 3).
+        reach_A: distance of its farthest atom from the origin.
         box_px: D.
         pixel_size_A: a.
         margin_A: kept free all around.
 
     Raises:
-        UserError: when an atom is not.
+        UserError: when it is not.
     """
-    reach_A = float(np.sqrt(np.max(np.sum(np.square(position_A), axis=-1))))
     holds_A = box_px * pixel_size_A / 2 - margin_A
     if reach_A > holds_A:
         margin = f" after a margin of {margin_A:.1f} Å" if margin_A else ""

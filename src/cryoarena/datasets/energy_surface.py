@@ -1,0 +1,71 @@
+"""A free-energy surface over collective variables, and the Boltzmann distribution that follows from it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.errors import UserError
+from cryoarena.files import atomic_path
+
+
+@dataclass(frozen=True)
+class EnergySurface:
+    """Free energy on a regular grid of c collective variables.
+
+    Attributes:
+        cv_names: (c,) names.
+        axes: c arrays (n_1,) … (n_c,) of cell centres, ascending and evenly spaced, in the units of the CVs.
+        energy_kT: (n_1, …, n_c) in units of kT; infinite where nothing is.
+    """
+
+    cv_names: tuple[str, ...]
+    axes: tuple[NDArray[np.float64], ...]
+    energy_kT: NDArray[np.float64]
+
+    def probability(self) -> NDArray[np.float64]:
+        """Return the Boltzmann probability of every cell, exp(-E/kT) normalised to 1."""
+        weight = np.exp(-(self.energy_kT - self.energy_kT.min()))
+        return np.asarray(weight / weight.sum())
+
+    def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw n points (n, c): a cell by its probability, then a place in it at random."""
+        cells = rng.choice(self.energy_kT.size, size=n, p=self.probability().ravel())
+        index = np.unravel_index(cells, self.energy_kT.shape)
+        widths = [axis[1] - axis[0] for axis in self.axes]
+        return np.stack(
+            [
+                axis[i] + width * rng.uniform(-0.5, 0.5, n)
+                for axis, i, width in zip(self.axes, index, widths, strict=True)
+            ],
+            axis=1,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a .npz with `cv_names`, `energy_kT` and `axis_0` …."""
+        arrays: dict[str, Any] = {f"axis_{number}": axis for number, axis in enumerate(self.axes)}
+        arrays |= {"cv_names": np.array(self.cv_names), "energy_kT": self.energy_kT}
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **arrays)
+
+
+def read_energy_surface(path: Path) -> EnergySurface:
+    """Read what `EnergySurface.save` wrote.
+
+    Raises:
+        UserError: when the file is none, or its axes do not match.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            energy_kT = arrays["energy_kT"].astype(np.float64)
+            axes = tuple(arrays[f"axis_{number}"].astype(np.float64) for number in range(energy_kT.ndim))
+            cv_names = tuple(str(name) for name in arrays["cv_names"])
+    except (KeyError, ValueError, OSError) as error:
+        raise UserError(
+            f"{path} is not an energy surface (arrays `cv_names`, `energy_kT`, `axis_0` …): {error}"
+        ) from error
+    if tuple(map(len, axes)) != energy_kT.shape or len(cv_names) != len(axes):
+        raise UserError(f"{path}: the axes do not match an energy of shape {energy_kT.shape}")
+    return EnergySurface(cv_names, axes, energy_kT)

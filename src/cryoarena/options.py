@@ -1,0 +1,51 @@
+"""Options of recipes and methods: frozen dataclasses with defaults, set by `key=value`."""
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from cryoarena.errors import UserError
+
+OptionsT = TypeVar("OptionsT")
+
+
+def split_options(given: Iterable[str]) -> dict[str, str]:
+    """Split `key=value` arguments.
+
+    Raises:
+        UserError: when one has no equals sign.
+    """
+    parsed = {}
+    for option in given:
+        key, separator, value = option.partition("=")
+        if not separator:
+            raise UserError(f"--set takes key=value, not {option!r}")
+        parsed[key] = value
+    return parsed
+
+
+def parse_options(options: type[OptionsT], given: dict[str, str]) -> OptionsT:
+    """Turn `key=value` strings into an options dataclass.
+
+    Raises:
+        UserError: for an unknown key or a value of the wrong type.
+    """
+    resolved: Any = options()
+    known = {item.name: item for item in fields(resolved)}
+    for key, text in given.items():
+        if key not in known:
+            raise UserError(f"there is no option {key!r}; there are: {', '.join(known) or 'none'}")
+        kind = type(getattr(resolved, key))
+        try:
+            value = _parse_bool(text) if kind is bool else kind(text)
+        except ValueError as error:
+            raise UserError(f"option {key} must be of type {kind.__name__}, not {text!r}") from error
+        resolved = replace(resolved, **{key: value})
+    return resolved  # type: ignore[no-any-return]
+
+
+def _parse_bool(text: str) -> bool:
+    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in values:
+        raise ValueError(text)
+    return values[text.lower()]
