@@ -143,6 +143,21 @@ def _curves(quality: float) -> dict[str, Any]:
     return curves
 
 
+def _class_curves(quality: float) -> dict[str, Any]:
+    """Every state partly in the class of the next one, never of the one before; state 5 partly in no matched class."""
+    share = np.diag(np.full(CONFORMATIONS, quality)) + np.diag(np.full(CONFORMATIONS - 1, 1 - quality), 1)
+    cells = {"mean": share.ravel().tolist(), "spread": (0.1 * share).ravel().tolist()}
+    once = {"mean": share.ravel().tolist(), "spread": [0.0] * CONFORMATIONS**2}
+    axes = {"x": list(range(CONFORMATIONS**2)), "x_label": "true state × K + matched state", "y_label": "share"}
+    states = list(range(CONFORMATIONS))
+    recall = {"x": states, "mean": share.diagonal().tolist(), "spread": [], "x_label": "true state", "y_label": ""}
+    return {
+        "class-agreement/recall": recall,
+        "class-agreement/confusion": axes | cells,
+        "posterior-class-agreement/confusion": axes | once,
+    }
+
+
 def write_result(folder: Path, method: str, title: str, latent: np.ndarray, quality: float) -> None:
     rng = np.random.default_rng(len(method))
     folder.mkdir(parents=True)
@@ -176,8 +191,9 @@ def write_result(folder: Path, method: str, title: str, latent: np.ndarray, qual
     table.insert(2, "run", folder.name)
     table["normalised"] = (table["value"] - table["floor"]) / (table["ceiling"] - table["floor"])
     table["metric_version"] = 1
+    table["unit"] = table["metric"].map({"per-image-fsc": "cycles/px", "pmn": "%"}).where(table["status"] == "ok")
     table.to_csv(folder / "scores.csv", index=False)
-    _write_json(folder / "comparison/curves.json", _curves(0.05 + 0.3 * quality))
+    _write_json(folder / "comparison/curves.json", _curves(0.05 + 0.3 * quality) | _class_curves(quality))
     history = [{"iteration": i, "log_likelihood": -1e5 * (1 + np.exp(-i / 4))} for i in range(20)]
     _write_json(folder / "result.json", result_card(method, title) | {"history": history if quality else []})
 

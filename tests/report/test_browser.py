@@ -78,6 +78,8 @@ def opened(browser: webdriver.Chrome, page: Path, width: int = 1400) -> webdrive
     wait(browser, "return CryoArena.state.webgl === true && CryoArena.state.surfaces")
     show(browser, "section.latent")
     wait(browser, "return CryoArena.state.latent")
+    show(browser, "section.confusion")
+    wait(browser, "return CryoArena.state.confusion")
     return browser
 
 
@@ -186,6 +188,46 @@ def test_curve_selector_changes_the_plot(chromium: webdriver.Chrome, page: Path)
     assert browser.execute_script(line) != first
 
 
+CELL = """
+    const canvas = [...document.querySelectorAll('.confusion-plot canvas')].filter((c) => c.clientWidth)[1];
+    const left = 44, top = 4, side = Math.min(canvas.clientWidth - left - 4, canvas.clientHeight - top - 38);
+    const at = (k) => (k + 0.2) * side / 6;
+    const [x, y] = [left + at(arguments[1]), top + at(arguments[0])];
+"""
+COLOUR = CELL + "return [...canvas.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3)"
+HOVER = f"""{CELL}
+    const box = canvas.getBoundingClientRect();
+    canvas.dispatchEvent(new PointerEvent('pointermove', {{clientX: box.left + x, clientY: box.top + y}}));
+    return canvas.parentElement.querySelector('.tip').innerText;
+"""
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_confusion_has_a_row_per_true_state(chromium: webdriver.Chrome, page: Path, width: int) -> None:
+    browser = opened(chromium, page, width)
+    none, some, most = (sum(browser.execute_script(COLOUR, *cell)) for cell in ((3, 2), (2, 3), (2, 2)))
+    assert most < some < none  # on a light page more is darker
+    text = browser.execute_script(HOVER, 2, 3)
+    assert text.splitlines() == ["state 2 in class matched with 3: 0.30 ± 0.03", "psi\xa0=\xa0120° → psi\xa0=\xa0180°"]
+    assert browser.execute_script(HOVER, 3, 2).startswith("state 3 in class matched with 2: 0.00")
+    tip = browser.execute_script(
+        "return document.querySelector('.confusion .tip:not([hidden])').getBoundingClientRect()"
+    )
+    assert tip["left"] >= 0
+    assert tip["right"] <= width
+
+
+def test_confusion_of_the_posterior_can_be_chosen(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    assert browser.execute_script("return CryoArena.state.confusion") == "class-agreement/confusion"
+    browser.execute_script(
+        "const s = document.querySelector('select.matrix'); s.value = 1; s.dispatchEvent(new Event('change'))"
+    )
+    assert browser.execute_script("return CryoArena.state.confusion") == "posterior-class-agreement/confusion"
+    text = browser.execute_script(HOVER, 2, 3)
+    assert text.splitlines()[0] == "state 2 in class matched with 3: 0.30"  # judged once: nothing to spread
+
+
 def test_surface_of_a_ball_is_closed_and_of_the_right_area(chromium: webdriver.Chrome, page: Path) -> None:
     opened(chromium, page)
     area, volume, unmatched = chromium.execute_script("""
@@ -239,3 +281,5 @@ def test_dark_page_is_dark(chromium: webdriver.Chrome, page: Path) -> None:
         show(chromium, "section.viewers")
         corner = picture(chromium, ".view .gl")[3, 3].mean()
         assert corner < 60 if scheme == "dark" else corner > 240
+        none, most = (sum(chromium.execute_script(COLOUR, *cell)) for cell in ((3, 2), (2, 2)))
+        assert none < most if scheme == "dark" else most < none

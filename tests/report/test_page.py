@@ -8,6 +8,8 @@ import pytest
 from cryoarena.errors import UserError
 from cryoarena.report import write_report
 
+PPCA, DATA = "results/turning-arm/ppca", "datasets/turning-arm"
+
 
 @pytest.fixture
 def own_bench(bench: Path, tmp_path: Path) -> Path:
@@ -39,13 +41,43 @@ def test_page_tells_who_won_and_offers_the_table(bench: Path, tmp_path: Path) ->
     assert "the embedding is constant" in html
 
 
+def test_score_table_names_the_unit(bench: Path, tmp_path: Path) -> None:
+    write_report(bench, tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert html.count("in cycles/px<") == 4
+    assert html.count("in %<") == 1
+    assert 'aria-label="ppca: 62.0 %, floor 5.50' in html
+
+
+@pytest.mark.parametrize(
+    ("kind", "before"),
+    [("compositional, discrete", "Truth and reconstructions"), ("conformational, continuous", "Particles")],
+)
+def test_confusion_stands_by_the_scores_of_states_and_below_the_latents_of_a_motion(
+    own_bench: Path, kind: str, before: str
+) -> None:
+    path = own_bench / DATA / "dataset.json"
+    info = json.loads(path.read_text())
+    info["card"]["kind"] = kind
+    path.write_text(json.dumps(info))
+    headings = re.findall("<h2>(.*?)</h2>", page(own_bench))
+    assert headings.count("Confusion of states") == 1
+    assert headings[headings.index("Confusion of states") + 1] == before
+
+
+def test_no_confusion_without_its_curves(own_bench: Path) -> None:
+    for path in own_bench.glob("results/*/*/comparison/curves.json"):
+        curves = {key: curve for key, curve in json.loads(path.read_text()).items() if "confusion" not in key}
+        path.write_text(json.dumps(curves))
+    html = page(own_bench)
+    assert "Confusion of states" not in html
+    assert "<h2>Curves</h2>" in html
+
+
 def test_same_input_gives_the_same_bytes(bench: Path, tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
         write_report(bench, tmp_path / name)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
-
-
-PPCA, DATA = "results/turning-arm/ppca", "datasets/turning-arm"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +119,14 @@ def test_a_missing_piece_becomes_a_note(own_bench: Path, lost: str, note: str) -
 def test_a_damaged_piece_becomes_a_note(own_bench: Path, damaged: str, note: str) -> None:
     (own_bench / damaged).write_bytes(b"not what it should be")
     assert re.search(note, page(own_bench))
+
+
+@pytest.mark.parametrize("content", ["[]", '{"class-agreement/confusion": []}'])
+def test_curves_of_another_shape_become_a_note(own_bench: Path, content: str) -> None:
+    (own_bench / f"{PPCA}/comparison/curves.json").write_text(content)
+    html = page(own_bench)
+    assert re.search("ppca has no curves: .* is not a JSON object|The confusion matrices cannot be shown", html)
+    assert "ppca is best on" in html
 
 
 def test_failed_run_is_shown_with_its_reason(own_bench: Path) -> None:

@@ -16,7 +16,7 @@ def entry(name: str, value: float, error: float = 0.01, normalised: float = np.n
 
 
 def statistic(*entries: Entry, direction: str = "higher") -> Statistic:
-    return Statistic("per-image-fsc", "standard/moving_mask/auc", direction, 0.2, 0.4, entries)
+    return Statistic("per-image-fsc", "standard/moving_mask/auc", direction, "", 0.2, 0.4, entries)
 
 
 def test_recommended_statistics_come_first(bench: Path) -> None:
@@ -43,6 +43,14 @@ def test_normalised_is_worked_out_where_the_table_lacks_it() -> None:
     assert found.entries[0].normalised == pytest.approx(0.75)
     table = table.assign(ceiling=0.1)
     assert np.isnan(statistics(Group("d", None, (result,)), table)[0].entries[0].normalised)
+
+
+def test_unit_is_read_where_the_table_has_one(bench: Path) -> None:
+    (group,) = collect(bench).groups
+    table = read_scores(group, [])
+    units = {s.metric: (s.unit, bars(s).unit) for s in statistics(group, table)}
+    assert units == {"per-image-fsc": ("cycles/px", "cycles/px"), "pmn": ("%", "%")}
+    assert {s.unit for s in statistics(group, table.drop(columns="unit"))} == {""}
 
 
 @pytest.mark.parametrize(("direction", "best"), [("higher", "b"), ("lower", "a")])

@@ -1,15 +1,13 @@
 """The curves behind the scores, each with the floor's and the ceiling's."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cryoarena.errors import UserError
-from cryoarena.files import read_json
-from cryoarena.report.collect import Group
+from cryoarena.report.collect import DatasetFolder
+from cryoarena.report.curve_sources import CONFUSION, CurveSource
 from cryoarena.report.packing import finite_list
-from cryoarena.report.scores import label, read_limit
+from cryoarena.report.scores import label
 
 _FIRST = (
     "per-image-fsc/standard/moving_mask",
@@ -17,28 +15,15 @@ _FIRST = (
     "per-image-fsc/standard/no_mask",
 )
 
-# A confusion matrix, flattened row by row, is no line.
-_MATRIX = "/confusion"
 
-
-@dataclass(frozen=True)
-class _Source:
-    """The curves of one limit or one result; `kind` is floor, ceiling or method."""
-
-    label: str
-    colour: int | None
-    kind: str
-    curves: dict[str, Any]
-
-
-def curves_payload(group: Group, notes: list[str]) -> list[dict[str, Any]]:
+def curves_payload(sources: list[CurveSource], dataset: DatasetFolder | None) -> list[dict[str, Any]]:
     """Return one entry per curve key: its label, axes and series, those of the moving region first."""
-    pixel_size_A = group.dataset.recipe.get("pixel_size_A") if group.dataset else None
+    pixel_size_A = dataset.recipe.get("pixel_size_A") if dataset else None
     found: dict[str, dict[str, Any]] = {}
-    for source in _sources(group, notes):
+    for source in sources:
         for key, curve in source.curves.items():
-            if key.endswith(_MATRIX):
-                continue
+            if key.endswith(f"/{CONFUSION}"):
+                continue  # a matrix, flattened row by row, is drawn apart
             entry = found.setdefault(key, _entry(key, curve, pixel_size_A))
             entry["series"].append(
                 {
@@ -52,29 +37,6 @@ def curves_payload(group: Group, notes: list[str]) -> list[dict[str, Any]]:
             )
     with_methods = [entry for entry in found.values() if any(s["kind"] == "method" for s in entry["series"])]
     return sorted(with_methods, key=lambda entry: (_rank(entry["key"]), entry["label"]))
-
-
-def _sources(group: Group, notes: list[str]) -> list[_Source]:
-    sources = []
-    if group.dataset is not None:
-        for kind in ("floor", "ceiling"):
-            try:
-                limit = read_limit(group.dataset.path, kind)
-            except UserError as error:
-                notes.append(f"The {kind} is not drawn: {error}.")
-                continue
-            title = str(limit.get("description") or "").rstrip(".")
-            sources.append(_Source(f"{kind}: {title}" if title else kind, None, kind, limit.get("curves") or {}))
-    for result in group.results:
-        path = result.path / "comparison" / "curves.json"
-        if result.status != "ok":
-            continue
-        try:
-            sources.append(_Source(result.label, result.colour, "method", read_json(path)))
-        except UserError as error:
-            remedy = " (`cryoarena score` writes it)" if not path.is_file() else ""
-            notes.append(f"{result.label} has no curves: {error}{remedy}.")
-    return sources
 
 
 def _entry(key: str, curve: dict[str, Any], pixel_size_A: float | None) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
 from cryoarena.report.collect import Group, ResultFolder, collect
 from cryoarena.report.colours import METHOD_COLOURS_DARK, METHOD_COLOURS_LIGHT, cyclic_map, sequential_map
+from cryoarena.report.confusion import confusion_payload
+from cryoarena.report.curve_sources import curve_sources
 from cryoarena.report.curves import curves_payload
 from cryoarena.report.gallery import Gallery, make_gallery
 from cryoarena.report.history import HistoryPlot, history_plots
@@ -27,7 +29,7 @@ from cryoarena.report.truth import read_truth
 from cryoarena.report.volumes_3d import volumes_payload
 
 _HERE = Path(__file__).resolve().parent
-_SCRIPTS = ("start.js", "scatter.js", "curves.js", "surface.js", "viewers.js")
+_SCRIPTS = ("start.js", "scatter.js", "curves.js", "confusion.js", "surface.js", "viewers.js")
 
 T = TypeVar("T")
 
@@ -59,6 +61,7 @@ class _Part:
     rest: list[Bars]
     gallery: Gallery | None
     payload: dict[str, Any]
+    is_continuous: bool
     runs: list[_Run]
     recipe: list[tuple[str, str]]
     dataset_notes: list[str]
@@ -113,9 +116,11 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
     recommended, rest = split_recommended(found)
     dataset = group.dataset
     gallery = _noted(notes, "The particle gallery", lambda: make_gallery(dataset, truth, notes)) if dataset else None
+    sources = _noted(notes, "The curves", lambda: curve_sources(group, notes)) or []
     payload = {
         "latent": _noted(notes, "The latents", lambda: latent_payload(group, truth, notes)),
-        "curves": _noted(notes, "The curves", lambda: curves_payload(group, notes)) or [],
+        "curves": _noted(notes, "The curves", lambda: curves_payload(sources, dataset)) or [],
+        "confusion": _noted(notes, "The confusion matrices", lambda: confusion_payload(sources, truth, notes)),
         "volumes": _noted(notes, "The maps", lambda: volumes_payload(group, truth, notes)),
     }
     card = dict(dataset.info.get("card") or {}) if dataset else {}
@@ -129,6 +134,7 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
         [bars(statistic) for statistic in rest],
         gallery,
         payload,
+        "continuous" in str(card.get("kind") or ""),
         [_run(result) for result in group.results],
         flat_rows(dataset.recipe) if dataset else [],
         [str(note) for note in dataset.info.get("notes") or []] if dataset else [],
@@ -140,7 +146,7 @@ def _noted(notes: list[str], what: str, build: Callable[[], T]) -> T | None:
     """Build one section; what is damaged on disk becomes a note on the page, not the end of it."""
     try:
         return build()
-    except (UserError, OSError, ValueError, KeyError, TypeError) as error:
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{error}" if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         notes.append(f"{what} cannot be shown: {reason}.")
         return None

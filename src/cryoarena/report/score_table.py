@@ -33,6 +33,7 @@ class Bars:
     summary: str
     arrow: str
     direction: str
+    unit: str
     floor: str
     ceiling: str
     floor_at: float | None
@@ -77,6 +78,7 @@ def bars(statistic: Statistic) -> Bars:
         _summary(statistic.metric),
         "↓" if statistic.direction == "lower" else "↑",
         statistic.direction,
+        statistic.unit,
         number(statistic.floor),
         number(statistic.ceiling),
         place(statistic.floor),

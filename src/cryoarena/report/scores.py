@@ -57,11 +57,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Statistic:
-    """One statistic of one metric, with its limits (NaN where unknown) and every result's score."""
+    """One statistic of one metric, with its limits (NaN where unknown) and every result's score.
+
+    `unit` is empty for a pure number and in tables that were written without units.
+    """
 
     metric: str
     name: str
     direction: str
+    unit: str
     floor: float
     ceiling: float
     entries: tuple[Entry, ...]
@@ -132,7 +136,8 @@ def statistics(group: Group, table: pd.DataFrame) -> tuple[Statistic, ...]:
             for column, limit in zip(("floor", "ceiling"), limits, strict=True)
         )
         direction = str(rows["direction"].iloc[0]) if "direction" in rows else "higher"
-        statistic = Statistic(str(metric), str(name), direction, floor, ceiling, tuple(entries))
+        unit = next((str(unit) for unit in rows.get("unit", ()) if pd.notna(unit)), "")
+        statistic = Statistic(str(metric), str(name), direction, unit, floor, ceiling, tuple(entries))
         found.append(replace(statistic, entries=tuple(_normalised(entry, statistic) for entry in entries)))
     return tuple(sorted(found, key=lambda statistic: _rank(statistic)))
 
