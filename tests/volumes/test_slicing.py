@@ -70,6 +70,38 @@ def test_insertion_is_the_adjoint_of_slicing() -> None:
     assert float(into[:, 4].double().sum()) == pytest.approx(4 * len(points), rel=1e-5)
 
 
+def test_compiled_loops_and_tensor_operations_agree() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rotations = torch.from_numpy(random_poses(5, 0.0, np.random.default_rng(1)).rotation_object_to_image)
+    grid = FourierGrid(BOX_PX, 14.0, CPU)
+    points = ImagePoints.within(BOX_PX, 14.0, CPU)
+    values = torch.randn((grid.size, 3, 2), generator=generator)
+    torch.testing.assert_close(
+        grid.slices(values, points, rotations), grid.slices_by_tensors(values, points, rotations), rtol=1e-4, atol=1e-4
+    )
+    data = torch.randn((5, len(points), 2), generator=generator, dtype=torch.complex64)
+    weight = torch.rand((5, len(points), 3), generator=generator)
+    compiled, by_tensors = grid.accumulator(2, 3), grid.accumulator(2, 3)
+    grid.insert(points, rotations, data, weight, compiled)
+    grid.insert_by_tensors(points, rotations, data, weight, by_tensors)
+    torch.testing.assert_close(compiled, by_tensors, rtol=1e-4, atol=1e-4)
+
+
+def test_sums_do_not_depend_on_threads() -> None:
+    rotations = torch.from_numpy(random_poses(5, 0.0, np.random.default_rng(1)).rotation_object_to_image)
+    grid = FourierGrid(BOX_PX, 14.0, CPU)
+    points = ImagePoints.within(BOX_PX, 14.0, CPU)
+    data = torch.randn((5, len(points), 1), generator=torch.Generator().manual_seed(0), dtype=torch.complex64)
+    sums = []
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        sums.append(grid.accumulator(1, 1))
+        grid.insert(points, rotations, data, torch.ones(data.shape), sums[-1])
+    torch.set_num_threads(before)
+    assert torch.equal(*sums)
+
+
 def test_many_clean_slices_give_the_map_back() -> None:
     rng = np.random.default_rng(2)
     centres = blobs(rng)

@@ -1,7 +1,7 @@
 """Central slices of maps by trilinear interpolation on an oversampled Fourier grid, and the adjoint.
 
 This is the ordinary operator of reconstruction programs (RELION: Scheres 2012, doi:10.1016/j.jsb.2012.09.006),
-in torch, on CPU or CUDA. The simulator does not use it.
+on CPU (compiled loops) or CUDA (torch). The simulator does not use it.
 """
 
 import math
@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cryoarena.volumes import trilinear_cpu
+
 OVERSAMPLING = 2
-_POINTS_AT_ONCE = {"cpu": 2048, "cuda": 1 << 20}
+_POINTS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,13 @@ class FourierGrid:
         z, y, x = torch.meshgrid(axis, axis, axis[self.reach :], indexing="ij")
         return torch.round(torch.sqrt(x**2 + y**2 + z**2) / OVERSAMPLING).long().reshape(-1)
 
+    def _plane(self, points: ImagePoints) -> Tensor:
+        """Return kx, ky (P, 2) in grid steps."""
+        return torch.stack([points.kx, points.ky], dim=1).float() * OVERSAMPLING
+
     def _corners(self, points: ImagePoints, rotations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return voxel numbers and weights (n·P, 8), and the sign of the imaginary part (n·P,)."""
-        plane = torch.stack([points.kx, points.ky], dim=1).float() * OVERSAMPLING
+        plane = self._plane(points)
         # F2(k) = F3(kx R[0] + ky R[1]): the rows of R are the image axes in the object's frame.
         position = (plane @ rotations[:, :2].float()).reshape(-1, 3)
         # The map is real: F3(-k) is the conjugate of F3(k), so only x >= 0 is kept.
@@ -129,6 +135,14 @@ class FourierGrid:
             points: P points of the image plane.
             rotations: (n, 3, 3) object to image.
         """
+        if self.device.type == "cpu":
+            plane, turns = _as_numpy(self._plane(points)), _as_numpy(rotations)
+            found = trilinear_cpu.slices(_as_numpy(values.reshape(self.size, -1)), self.shape, plane, turns)
+            return torch.view_as_complex(torch.from_numpy(found.reshape(*found.shape[:2], -1, 2)))
+        return self.slices_by_tensors(values, points, rotations)
+
+    def slices_by_tensors(self, values: Tensor, points: ImagePoints, rotations: Tensor) -> Tensor:
+        """Do what `slices` does by tensor operations, on any device."""
         corners, weights, sign = self._corners(points, rotations)
         table = values.reshape(self.size, -1)
         flat = torch.nn.functional.embedding_bag(corners, table, per_sample_weights=weights, mode="sum")
@@ -142,7 +156,7 @@ class FourierGrid:
     def insert(self, points: ImagePoints, rotations: Tensor, data: Tensor, weight: Tensor, into: Tensor) -> None:
         """Add n images to an accumulator, the adjoint of `slices`.
 
-        Data and weights of a voxel share a row, and few images are added at a time: both keep the cache warm.
+        Data and weights of a voxel share a row, so that they are neighbours in memory.
 
         Args:
             points: P points of the image plane.
@@ -151,13 +165,23 @@ class FourierGrid:
             weight: (n, P, W) float32, e.g. CTF² / noise variance.
             into: (V, 2 M + W) float32, changed in place.
         """
+        if self.device.type == "cpu":
+            pairs = torch.view_as_real(data.contiguous()).reshape(*data.shape[:2], -1)
+            plane, turns = _as_numpy(self._plane(points)), _as_numpy(rotations)
+            trilinear_cpu.insert(into.numpy(), self.shape, plane, turns, _as_numpy(pairs), _as_numpy(weight))
+        else:
+            self.insert_by_tensors(points, rotations, data, weight, into)
+
+    def insert_by_tensors(
+        self, points: ImagePoints, rotations: Tensor, data: Tensor, weight: Tensor, into: Tensor
+    ) -> None:
+        """Do what `insert` does by tensor operations, on any device."""
         corners, weights, sign = self._corners(points, rotations)
         pairs = torch.view_as_real(data.reshape(len(corners), -1).contiguous())
         pairs = pairs * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
         rows = torch.cat([pairs.reshape(len(corners), -1), weight.reshape(len(corners), -1)], dim=1)
-        step = _POINTS_AT_ONCE[self.device.type]
-        for start in range(0, len(corners), step):
-            part = slice(start, start + step)
+        for start in range(0, len(corners), _POINTS_AT_ONCE):
+            part = slice(start, start + _POINTS_AT_ONCE)
             spread = rows[part, None, :] * weights[part, :, None]
             into.index_add_(0, corners[part].reshape(-1), spread.reshape(-1, rows.shape[1]))
 
@@ -234,6 +258,10 @@ def shell_means(values: Tensor, shells: Tensor, n_shells: int) -> Tensor:
     sums.index_add_(0, shells[kept], flat)
     counts = torch.bincount(shells[kept], minlength=n_shells).clamp(min=1)
     return (sums / counts[:, None]).reshape((n_shells, *values.shape[1:])).float()
+
+
+def _as_numpy(values: Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values.numpy(), np.float32)
 
 
 def as_volume(volume: Tensor) -> NDArray[np.float32]:
