@@ -1,6 +1,7 @@
 """`cryoarena make`: simulate a dataset."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,9 @@ def make(
     box: Annotated[
         int | None, typer.Option(help="Box of the images in pixels (even); the field of view stays.")
     ] = None,
-    conformations: Annotated[int | None, typer.Option(help="Number of conformations.")] = None,
+    conformations: Annotated[
+        int | None, typer.Option(help="Number of conformations; of models, the number to take.")
+    ] = None,
     snr: Annotated[float | None, typer.Option(help="Signal variance / noise variance at the source box.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
     structure: Annotated[Path | None, typer.Option(help="PDB or mmCIF file to use for the dataset's model.")] = None,
@@ -46,5 +49,7 @@ def make(
     settings = resolve_settings(dataset, preset, images, box, snr, seed, conformations)
     table = None if ctf is None else read_defocus_table(ctf)
     sources = locate_all(dataset, preset, Given(structure, models, topology, trajectory))
+    if sources.models and conformations is None:
+        settings = replace(settings, conformations=len(sources.models))
     make_dataset(dataset, settings, sources, out, table, overwrite, processes, split_options(options or []))
     print(f"{settings.images} images of {settings.box_px} px in {out}")

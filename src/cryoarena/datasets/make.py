@@ -253,5 +253,5 @@ def _write_card(
 def _stand_in_notes(dataset: Dataset[Any], sources: Sources) -> list[str]:
     if not sources.are_stand_ins:
         return []
-    names = ", ".join(source.description for source in dataset.card.stand_ins)
+    names = ", ".join(dict.fromkeys(source.description for source in dataset.card.stand_ins))
     return [f"Made from stand-ins, because not all of the published models are on this machine: {names}."]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.imaging.poses import Poses
+from cryoarena.structures.superpose import superpose
 
 _RIGID_TO_A = 0.01
 
@@ -55,7 +56,7 @@ class RigidBodies:
 
 
 def superpose_bodies(position_A: NDArray[np.floating[Any]], body: NDArray[np.int64]) -> RigidBodies:
-    """Find the motion of every body by superposing its atoms on those of conformation 0 (Kabsch 1976).
+    """Find the motion of every body by superposing its atoms on those of conformation 0.
 
     Args:
         position_A: (K, n, 3) atoms in K conformations.
@@ -69,13 +70,9 @@ def superpose_bodies(position_A: NDArray[np.floating[Any]], body: NDArray[np.int
     translation_A = np.empty((len(position_A), bodies, 3))
     for number in range(bodies):
         reference = position_A[0, body == number].astype(np.float64)
-        centre = reference.mean(axis=0)
         for conformation, positions in enumerate(position_A):
             moved = positions[body == number].astype(np.float64)
-            left, _, right = np.linalg.svd((moved - moved.mean(axis=0)).T @ (reference - centre))
-            # The sign keeps the hand.
-            turn = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
-            shift = moved.mean(axis=0) - turn @ centre
+            turn, shift = superpose(reference, moved)
             error = float(np.abs(reference @ turn.T + shift - moved).max())
             if error > _RIGID_TO_A:
                 raise ValueError(f"body {number} is not rigid: conformation {conformation} is {error:.3f} Å off")

@@ -106,6 +106,13 @@ def select_chains(atoms: Atoms, chains: Sequence[str], source: str = "the model"
     return atoms[np.isin(atoms.chain, list(chains))]
 
 
+def joined(parts: Sequence[Atoms]) -> Atoms:
+    """Return the atoms of all parts, one after the other."""
+    return Atoms(
+        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Atoms)}
+    )
+
+
 def centred(atoms: Atoms) -> Atoms:
     """Return the atoms with their centre, weighted by atomic number (that of the density), at the origin."""
     centre = np.average(atoms.position_A, axis=0, weights=atoms.atomic_number)
