@@ -60,6 +60,14 @@ def test_captions_are_the_cvs() -> None:
     assert payload({KEY: matrix([1.0])}, truth)["captions"] == {0: "psi\u00a0=\u00a00°", 1: "psi\u00a0=\u00a090°"}
 
 
+def test_states_of_several_conformations_are_described_by_what_these_share() -> None:
+    conformations = pd.DataFrame(
+        {"conformation": [0, 1, 2, 3], "cv_psi": [0.0, 90.0, 0.0, 90.0], "cv_n": [2.0, 2.0, 3.0, 3.0]}
+    ).assign(state=[0, 0, 1, 1])
+    truth = Truth(None, conformations, ({"name": "psi", "unit": "deg"}, {"name": "n", "unit": "bp"}))
+    assert payload({KEY: matrix([1.0])}, truth)["captions"] == {0: "n\u00a0=\u00a02 bp", 1: "n\u00a0=\u00a03 bp"}
+
+
 def test_hundred_states_stay_small() -> None:
     shares = np.random.default_rng(0).dirichlet(np.full(100, 0.02), 100)
     (series,) = payload({KEY: matrix(shares.ravel().tolist())})["matrices"][0]["series"]

@@ -158,6 +158,8 @@ class Ensemble:
         mapped: conformations whose true map is written and that maps are judged at; all when None. For an ensemble
             of more conformations than maps fit on a disk; they should be spread over it.
         energy: free energy that the population follows, or None.
+        state: (K,) state 0 … S - 1 that each conformation belongs to, where states are asked for and the rest of the
+            heterogeneity is a nuisance; every conformation is a state of its own when None.
     """
 
     specimen: Specimen
@@ -167,6 +169,7 @@ class Ensemble:
     rigid_bodies: RigidBodies | None = None
     mapped: NDArray[np.int64] | None = None
     energy: EnergySurface | None = None
+    state: NDArray[np.int64] | None = None
 
 
 OptionsT = TypeVar("OptionsT")

@@ -34,6 +34,7 @@ class Truth:
         rigid_motion: of B bodies that make up the object, or None where the recipe knows none.
         body_names: (B,) file names of the maps of the bodies in conformation 0.
         energy: free energy that the population follows, or None.
+        states: (K,) state 0 … S - 1 of every conformation where several make up a state, or None: each is its own.
     """
 
     folder: Path
@@ -48,6 +49,22 @@ class Truth:
     rigid_motion: RigidMotion | None = None
     body_names: tuple[str, ...] = ()
     energy: EnergySurface | None = None
+    states: NDArray[np.int64] | None = None
+
+    @property
+    def state_of_conformation(self) -> NDArray[np.int64]:
+        """Return the state (K,) of every conformation, 0 … S - 1."""
+        return np.arange(len(self.population)) if self.states is None else self.states
+
+    @property
+    def state(self) -> NDArray[np.int64]:
+        """Return the state (N,) of every particle: the label that classes and populations are judged by."""
+        return self.state_of_conformation[self.conformation]
+
+    @property
+    def state_population(self) -> NDArray[np.float64]:
+        """Return the share (S,) of every state."""
+        return np.asarray(np.bincount(self.state_of_conformation, self.population), np.float64)
 
     @property
     def pixel_size_A(self) -> float:
@@ -95,6 +112,24 @@ class Truth:
         if self.is_continuous:
             return cv_embedding(self.cvs, self.periods)
         return np.asarray(np.load(self.folder / "truth" / "voxel_embedding.npy"))
+
+    def state_cvs(self) -> dict[str, NDArray[np.float64]]:
+        """Return the CVs (S,) that are the same in all conformations of a state: those that tell states apart."""
+        state = self.state_of_conformation
+        first = np.unique(state, return_index=True)[1]
+        return {name: values[first] for name, values in self.cvs.items() if (values == values[first][state]).all()}
+
+    def state_embedding(self) -> NDArray[np.float64]:
+        """Return coordinates (S, c) of the states.
+
+        Where conformations make up states these are `state_cvs` or, if there are none, mean true embeddings.
+        """
+        if self.states is None:
+            return self.embedding()
+        if cvs := self.state_cvs():
+            return cv_embedding(cvs, self.periods)
+        member = np.equal.outer(np.arange(self.states.max() + 1), self.states) * self.population
+        return np.asarray(member @ self.embedding() / member.sum(axis=1, keepdims=True))
 
 
 def cv_embedding(cvs: Mapping[str, NDArray[np.float64]], periods: Mapping[str, float | None]) -> NDArray[np.float64]:
@@ -146,6 +181,7 @@ def open_truth(folder: Path) -> Truth:
         rigid_motion=rigid_motion,
         body_names=body_names,
         energy=read_energy_surface(energy) if (energy := folder / "truth" / "energy.npz").exists() else None,
+        states=conformations["state"].to_numpy(np.int64) if "state" in conformations else None,
     )
 
 

@@ -59,6 +59,8 @@ def write_truth(
     volume = np.full(count, "", dtype=object)
     volume[mapped] = names
     conformations = {"conformation": np.arange(count), **cvs, "population": ensemble.population, "volume": volume}
+    if ensemble.state is not None:
+        conformations["state"] = ensemble.state
     _write_parquet(truth / "conformations.parquet", conformations)
     rotation = particles.poses.rotation_object_to_image
     columns: dict[str, NDArray[Any]] = {

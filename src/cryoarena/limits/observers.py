@@ -156,8 +156,11 @@ class Observers:
         return sample_rows(len(self.truth.particle_id), len(self.truth.mapped))
 
     def _of_all_states(self, posterior: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return the posterior (n, M) where it speaks of all K conformations."""
-        return posterior if posterior.shape[1] == len(self.truth.volume_names) else None
+        """Return the posterior (n, S) of the states where that of conformations (n, M) speaks of all K."""
+        state = self.truth.state_of_conformation
+        if posterior.shape[1] != len(state):
+            return None
+        return posterior @ np.equal.outer(state, np.unique(state)).astype(np.float32)
 
     def _sample(self) -> Truth:
         return self.truth.subset(self._sampled_rows())

@@ -63,5 +63,12 @@ def _states(recall: dict[str, Any] | None, n: int) -> list[int]:
 def _captions(truth: Truth) -> dict[int, str]:
     if truth.conformations is None or not truth.cvs:
         return {}
-    rows = truth.conformations.to_dict("records")
-    return {int(row["conformation"]): truth.describe({str(name): row[name] for name in row}) for row in rows}
+    table = truth.conformations
+    if "state" not in table:
+        table = table.assign(state=table["conformation"])
+    captions = {}
+    for state, members in table.groupby("state"):
+        # What differs among the conformations of a state does not describe it.
+        shared = {str(name): members[name].iloc[0] for name in members if members[name].nunique() == 1}
+        captions[int(str(state))] = truth.describe(shared)
+    return captions
