@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from cryoarena import __version__
 from cryoarena.datasets.base import Dataset, Ensemble, Settings, Sources
 from cryoarena.datasets.draw import RandomStreams, draw_particles
+from cryoarena.datasets.making import MAKING, is_begun
 from cryoarena.datasets.parallel import in_parallel
 from cryoarena.datasets.write_truth import write_truth
-from cryoarena.errors import UserError
 from cryoarena.files import (
-    read_json,
     remove_temporary_files,
     require_empty_output,
     require_free_space,
@@ -36,7 +35,6 @@ SHARD_IMAGES = 1000
 # The variance of the signal is that of all images up to this number, else of so many spread over them: 0.5 % at worst.
 _MEASURED_IMAGES = 20_000
 _BATCH = 100
-_MAKING = ".making.json"
 
 
 def make_dataset(
@@ -67,7 +65,7 @@ def make_dataset(
     options = parse_options(dataset.options, given_options or {})
     recipe = _recipe(dataset, settings, sources, options, defocus_table)
     dataset_id = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-    begun = _is_begun(out, dataset_id, overwrite)
+    begun = is_begun(out, dataset_id, overwrite)
     if not begun and not overwrite:
         require_empty_output(out, overwrite=False)
     require_free_space(out, 4 * settings.images * settings.box_px**2)
@@ -81,7 +79,7 @@ def make_dataset(
         remove_temporary_files(out)
     else:
         require_empty_output(out, overwrite)
-    write_json(out / _MAKING, {"id": dataset_id})
+    write_json(out / MAKING, {"id": dataset_id})
     particles = draw_particles(ensemble, settings, defocus_table)
     measured = particles[:: -(-len(particles) // _MEASURED_IMAGES)]
     variance = _signal_variance(ensemble.specimen, measured, settings, processes)
@@ -94,7 +92,7 @@ def make_dataset(
     write_truth(ensemble, particles, particle_id, settings, amplitude, dataset.card.is_continuous, out, processes)
     tables = write_tables(out, _particle_set(particles, particle_id, settings, stacks))
     _write_card(dataset, settings, ensemble, sources, recipe, dataset_id, variance, amplitude, tables, out, processes)
-    (out / _MAKING).unlink()
+    (out / MAKING).unlink()
 
 
 def _recipe(
@@ -118,22 +116,6 @@ def _recipe(
         "defocus_table_sha256": table_hash,
         "generator": __version__,
     }
-
-
-def _is_begun(out: Path, dataset_id: str, overwrite: bool) -> bool:
-    """Tell whether `out` was left by an interrupted run of the same recipe.
-
-    Raises:
-        UserError: when it holds anything else that may not be replaced.
-    """
-    if overwrite or not (out / _MAKING).exists():
-        return False
-    if read_json(out / _MAKING)["id"] != dataset_id:
-        raise UserError(
-            f"{out} holds an unfinished dataset of other settings; repeat its command to finish it or add "
-            "--overwrite to replace it"
-        )
-    return True
 
 
 def _require_fit(specimen: Specimen, settings: Settings) -> None:

@@ -26,7 +26,7 @@ class Truth:
         info: dataset.json.
         particle_id: (N,).
         conformation: (N,) of each particle.
-        poses: true poses of the particles.
+        poses: true poses of the particles, or None where nobody knows them, as in recorded data.
         cvs: name -> (K,) value per conformation.
         periods: name -> period of an angle, or None.
         population: (K,) share of every conformation; sums to 1.
@@ -41,7 +41,7 @@ class Truth:
     info: dict[str, Any]
     particle_id: NDArray[np.int64]
     conformation: NDArray[np.int64]
-    poses: Poses
+    poses: Poses | None
     cvs: dict[str, NDArray[np.float64]]
     periods: dict[str, float | None]
     population: NDArray[np.float64]
@@ -95,11 +95,11 @@ class Truth:
             self,
             particle_id=self.particle_id[rows],
             conformation=self.conformation[rows],
-            poses=self.poses[rows],
+            poses=None if self.poses is None else self.poses[rows],
         )
 
     def masks(self) -> dict[str, NDArray[np.float32] | None]:
-        """Return the masks that maps are compared in: no_mask, mask and moving_mask."""
+        """Return the masks that maps are compared in: no_mask, mask and moving_mask. There must be true maps."""
         truth = self.folder / "truth"
         return {
             "no_mask": None,
@@ -108,10 +108,14 @@ class Truth:
         }
 
     def embedding(self) -> NDArray[np.float64]:
-        """Return the true embedding (K, c): the CVs of a continuum (`cv_embedding`), else the `voxel_embedding`."""
-        if self.is_continuous:
-            return cv_embedding(self.cvs, self.periods)
-        return np.asarray(np.load(self.folder / "truth" / "voxel_embedding.npy"))
+        """Return the true embedding (K, c): the CVs of a continuum (`cv_embedding`), else the `voxel_embedding`.
+
+        States without true maps lie where their CVs say or, if they have none, all equally far apart.
+        """
+        voxels = self.folder / "truth" / "voxel_embedding.npy"
+        if not self.is_continuous and voxels.exists():
+            return np.asarray(np.load(voxels))
+        return cv_embedding(self.cvs, self.periods) if self.cvs else np.eye(len(self.population))
 
     def state_cvs(self) -> dict[str, NDArray[np.float64]]:
         """Return the CVs (S,) that are the same in all conformations of a state: those that tell states apart."""
@@ -168,12 +172,7 @@ def open_truth(folder: Path) -> Truth:
         info=info,
         particle_id=particles["particle_id"].to_numpy(np.int64),
         conformation=particles["conformation"].to_numpy(np.int64),
-        poses=Poses(
-            particles[[f"rotation_object_to_image_{i}{j}" for i in range(3) for j in range(3)]]
-            .to_numpy(np.float64)
-            .reshape(-1, 3, 3),
-            particles[["shift_x_A", "shift_y_A"]].to_numpy(np.float64),
-        ),
+        poses=_true_poses(particles),
         cvs={cv["name"]: conformations[f"cv_{cv['name']}"].to_numpy(np.float64) for cv in info["cvs"]},
         periods={cv["name"]: cv["period"] for cv in info["cvs"]},
         population=conformations["population"].to_numpy(np.float64),
@@ -182,6 +181,16 @@ def open_truth(folder: Path) -> Truth:
         body_names=body_names,
         energy=read_energy_surface(energy) if (energy := folder / "truth" / "energy.npz").exists() else None,
         states=conformations["state"].to_numpy(np.int64) if "state" in conformations else None,
+    )
+
+
+def _true_poses(particles: pd.DataFrame) -> Poses | None:
+    rotation = [f"rotation_object_to_image_{i}{j}" for i in range(3) for j in range(3)]
+    if rotation[0] not in particles:
+        return None
+    return Poses(
+        particles[rotation].to_numpy(np.float64).reshape(-1, 3, 3),
+        particles[["shift_x_A", "shift_y_A"]].to_numpy(np.float64),
     )
 
 

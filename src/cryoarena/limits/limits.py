@@ -18,6 +18,7 @@ Limit = dict[str, Any]
 
 # A metric that needs one of these judges maps; all others judge what is said about single images.
 _NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "ab_initio_volume_pairs", "sample_volumes"}
+_NO_MAPS: Limit = {"source": "", "description": "none", "scores": {}, "curves": {}}
 _BEST_MAPS_BY = "per-image-fsc/standard/moving_mask/auc"
 
 
@@ -27,17 +28,20 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
     Floor: of maps the consensus; of everything else one latent and one class for all images, or random latents and
     poses where that has no value or is, by accident, as good as the ceiling (one class for all has the right
     populations where these are equal). Ceiling: of maps the better of the known-label and the rigid-motion oracle; of
-    everything else the Bayes posterior. Every score names the observer it comes from as its `source`.
+    everything else the Bayes posterior. Every score names the observer it comes from as its `source`. An observer who
+    needs a truth that is not there, as of recorded images, is left out, and so are the limits he would give.
     """
     observers = Observers(truth, device)
-    floor = _judged("consensus", observers.consensus, observers)
-    by_label = _judged("known-label", observers.known_label, observers)
+    floor = by_label = _NO_MAPS
+    if observers.can_reconstruct():
+        floor = _judged("consensus", observers.consensus, observers)
+        by_label = _judged("known-label", observers.known_label, observers)
     by_motion = _judged("rigid-motion", observers.rigid_motion, observers) if truth.rigid_motion else None
     nothing = [_judged("one-for-all", observers.one_for_all, observers), _judged("chance", observers.chance, observers)]
-    bayes = _judged("bayes", observers.bayes, observers)
+    bayes = [_judged("bayes", observers.bayes, observers)] if observers.knows_all() else []
 
     maps = sorted(filter(None, [by_label, by_motion]), key=_moving_region, reverse=True)
-    ceiling = _joined(maps[0], [bayes], {})
+    ceiling = _joined(maps[0], bayes, {})
     limits = {"floor": _joined(floor, nothing, ceiling["scores"]), "ceiling": ceiling}
     if len(maps) > 1:
         limits["ceiling"]["description"] += (
@@ -94,7 +98,7 @@ def _joined(of_maps: Limit, of_images: list[Limit], ceiling: dict[str, Any]) -> 
         for key, curve in limit["curves"].items():
             if (key.split("/")[0] in judging_maps) == (limit is of_maps):
                 curves.setdefault(key, curve)
-    described = " or, where that is no limit, ".join(limit["description"] for limit in of_images)
+    described = " or, where that is no limit, ".join(limit["description"] for limit in of_images) or "none"
     return {
         "description": f"of images: {described}; of maps: {of_maps['description']}",
         "scores": scores,

@@ -109,7 +109,8 @@ class Observers:
     def one_for_all(self) -> Observation:
         """One latent and one class for every image."""
         truth = self._sample()
-        posterior = np.zeros((len(truth.particle_id), len(truth.mapped)), np.float32)
+        known = len(truth.mapped) or len(truth.population)
+        posterior = np.zeros((len(truth.particle_id), known), np.float32)
         posterior[:, 0] = 1
         embedding = np.zeros((len(posterior), 1), np.float32)
         answer = Answer(embedding, _no_maps, self._of_all_states(posterior))
@@ -121,7 +122,7 @@ class Observers:
         rng = np.random.default_rng(0)
         n, dimensions = len(truth.particle_id), truth.embedding().shape[1]
         embedding = rng.standard_normal((n, dimensions), np.float32)
-        poses = random_poses(n, float(np.abs(truth.poses.shift_A).max()), rng)
+        poses = None if truth.poses is None else random_poses(n, float(np.abs(truth.poses.shift_A).max()), rng)
         answer = Answer(embedding, _no_maps, estimated_poses=poses)
         return self._of_images(truth, answer, "random latents and poses")
 
@@ -145,6 +146,14 @@ class Observers:
                 np.save(stream, bayes.log_likelihood)
         return from_log_likelihood(rows, np.load(path), self.truth.population[self.truth.mapped])
 
+    def can_reconstruct(self) -> bool:
+        """Tell whether there are poses to make maps with, and true maps to judge them by."""
+        return len(self.truth.mapped) > 0 and self._particles().poses is not None
+
+    def knows_all(self) -> bool:
+        """Tell whether maps, poses and noise are known: of simulated images, not of recorded ones."""
+        return len(self.truth.mapped) > 0 and self.truth.poses is not None
+
     @property
     def _folder(self) -> Path:
         return self.truth.folder / "truth" / "limits"
@@ -153,7 +162,7 @@ class Observers:
         return open_particles(self.truth.folder)
 
     def _sampled_rows(self) -> NDArray[np.int64]:
-        return sample_rows(len(self.truth.particle_id), len(self.truth.mapped))
+        return sample_rows(len(self.truth.particle_id), max(1, len(self.truth.mapped)))
 
     def _of_all_states(self, posterior: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Return the posterior (n, S) of the states where that of conformations (n, M) speaks of all K."""

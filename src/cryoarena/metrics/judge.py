@@ -108,14 +108,15 @@ def judge(
 
 def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> dict[str, Callable[[], Any]]:
     """Return how to get each input that a metric may need; None where the answer or the truth lacks it."""
+    has_maps = len(truth.mapped) > 0
     return {
-        "volume_pairs": lambda: _pairs(answer, truth, rows, report),
-        "conformation_volume_pairs": lambda: _conformation_pairs(answer, truth, rows, report),
+        "volume_pairs": lambda: _pairs(answer, truth, rows, report) if has_maps else None,
+        "conformation_volume_pairs": lambda: _conformation_pairs(answer, truth, rows, report) if has_maps else None,
         "sample_volumes": lambda: _samples(answer, truth),
-        "true_volumes": lambda: TrueVolumes(truth),
+        "true_volumes": lambda: TrueVolumes(truth) if has_maps else None,
         # Poses that the method was given need no alignment.
         "ab_initio_volume_pairs": lambda: _pairs(answer, truth, rows, report) if answer.estimated_poses else None,
-        "masks": truth.masks,
+        "masks": lambda: truth.masks() if has_maps else None,
         "pixel_size_A": lambda: truth.pixel_size_A,
         "embedding": lambda: answer.embedding,
         "posterior": lambda: answer.posterior,
@@ -130,7 +131,7 @@ def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Repor
         "true_weights": lambda: truth.state_population,
         "state_embedding": truth.state_embedding,
         "true_poses": lambda: truth.poses,
-        "pose_features": lambda: truth.poses.rotation_object_to_image.reshape(-1, 9),
+        "pose_features": lambda: truth.poses and truth.poses.rotation_object_to_image.reshape(-1, 9),
         "ctf_features": lambda: _ctf_features(truth),
         "kind": lambda: "continuous" if truth.is_continuous else "discrete",
         "seed": lambda: _SEED,

@@ -72,7 +72,8 @@ def _open_folder(folder: Path) -> ParticleSet:
             f"{star} has pixels of {particles.pixel_size_A:g} Å but dataset.json says {recipe['pixel_size_A']:g} Å"
         )
     images = _check_stacks(star, particles)
-    if images != len(particles):
+    # A mixture may link the stacks of others and name some of their images only.
+    if images != len(particles) and not recipe.get("linked"):
         raise UserError(
             f"{star} has {len(particles)} rows but its stacks hold {images} images; restore the missing rows or "
             "open the .star file itself"
