@@ -113,7 +113,7 @@ class Settings:
     Attributes:
         preset: name of the preset the numbers come from.
         images: N.
-        conformations: K.
+        conformations: K; 0 in a preset means one for every image.
         box_px: final box D; the field of view is that of the source box.
         source_box_px, source_pixel_size_A: D₀ and its pixel: what the SNR and the shifts refer to.
         snr: signal variance over the whole source box and dataset, over noise variance there.

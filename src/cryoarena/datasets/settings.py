@@ -35,12 +35,18 @@ def resolve_settings(
         settings = replace(settings, box_px=box_px)
     if snr is not None:
         settings = replace(settings, snr=snr)
-    if conformations is not None:
+    if dataset.presets[preset].conformations == 0:
+        if conformations is not None:
+            raise UserError(
+                f"every image of {dataset.card.name} has a conformation of its own; leave --conformations out"
+            )
+        settings = replace(settings, conformations=settings.images)
+    elif conformations is not None:
         settings = replace(settings, conformations=conformations)
-    if settings.conformations < 1:
-        raise UserError(f"--conformations must be at least 1, not {settings.conformations}")
     if settings.images < 1:
         raise UserError(f"--images must be at least 1, not {settings.images}")
+    if settings.conformations < 1:
+        raise UserError(f"--conformations must be at least 1, not {settings.conformations}")
     if not (settings.snr > 0 and np.isfinite(settings.snr)):
         raise UserError(f"--snr must be a number greater than 0, not {settings.snr}")
     if settings.box_px % 2 or settings.box_px < _SMALLEST_BOX_PX:
