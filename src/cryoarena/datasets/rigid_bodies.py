@@ -29,6 +29,12 @@ class RigidMotion:
         """Return B."""
         return int(self.rotation.shape[1])
 
+    def from_first(self) -> "RigidMotion":
+        """Return the motion from conformation 0, where this one starts from anywhere else."""
+        rotation = self.rotation @ self.rotation[:1].swapaxes(-1, -2)
+        translation_A = self.translation_A - np.einsum("kbij,bj->kbi", rotation, self.translation_A[0])
+        return RigidMotion(rotation, translation_A)
+
     def poses_of_body(self, poses: Poses, conformation: NDArray[np.int64], body: int) -> Poses:
         """Return how one body, as it lies in conformation 0, appears in images of any conformation.
 

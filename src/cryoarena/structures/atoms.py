@@ -113,6 +113,12 @@ def joined(parts: Sequence[Atoms]) -> Atoms:
     )
 
 
+def amino_acids(atoms: Atoms) -> Atoms:
+    """Return the atoms of amino acids, standard or modified: no glycans, ligands or nucleic acids."""
+    is_amino_acid = {name: gemmi.find_tabulated_residue(name).is_amino_acid() for name in set(atoms.residue_name)}
+    return atoms[np.array([is_amino_acid[name] for name in atoms.residue_name], bool)]
+
+
 def centred(atoms: Atoms) -> Atoms:
     """Return the atoms with their centre, weighted by atomic number (that of the density), at the origin."""
     centre = np.average(atoms.position_A, axis=0, weights=atoms.atomic_number)

@@ -42,9 +42,18 @@ def molmap_model(atoms: Atoms, resolution_A: float) -> ScatteringModel:
     Raises:
         UserError: when the resolution is not positive.
     """
+    return gaussian_model(atoms.atomic_number, resolution_A)
+
+
+def gaussian_model(atomic_number: NDArray[np.int64], resolution_A: float) -> ScatteringModel:
+    """Return `molmap_model` of n atoms of which only the atomic numbers (n,) are known.
+
+    Raises:
+        UserError: when the resolution is not positive.
+    """
     if not resolution_A > 0:
         raise UserError(f"the resolution must be positive, not {resolution_A} Å")
-    return ScatteringModel(atoms.atomic_number[:, None].astype(np.float64), _GaussianProfile(resolution_A))
+    return ScatteringModel(atomic_number[:, None].astype(np.float64), _GaussianProfile(resolution_A))
 
 
 def electron_model(
