@@ -160,6 +160,7 @@ class Ensemble:
         energy: free energy that the population follows, or None.
         state: (K,) state 0 … S - 1 that each conformation belongs to, where states are asked for and the rest of the
             heterogeneity is a nuisance; every conformation is a state of its own when None.
+        variables: what the `cvs` are where the user names them; the card's when None.
     """
 
     specimen: Specimen
@@ -170,6 +171,7 @@ class Ensemble:
     mapped: NDArray[np.int64] | None = None
     energy: EnergySurface | None = None
     state: NDArray[np.int64] | None = None
+    variables: tuple[CollectiveVariable, ...] | None = None
 
 
 OptionsT = TypeVar("OptionsT")

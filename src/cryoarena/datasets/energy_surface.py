@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
 
+# The gas constant, in the units that energies come in.
+_GAS_CONSTANT = {"kJ_per_mol": 8.31446261815324e-3, "kcal_per_mol": 1.98720425864083e-3}
+
 
 @dataclass(frozen=True)
 class EnergySurface:
@@ -51,21 +54,44 @@ class EnergySurface:
             np.savez(stream, **arrays)
 
 
-def read_energy_surface(path: Path) -> EnergySurface:
-    """Read what `EnergySurface.save` wrote.
+def read_energy_surface(path: Path, temperature_K: float | None = None) -> EnergySurface:
+    """Read what `EnergySurface.save` wrote, or the same with `energy_kJ_per_mol` or `energy_kcal_per_mol`.
+
+    Args:
+        path: .npz file.
+        temperature_K: that turns energies per mole into kT.
 
     Raises:
-        UserError: when the file is none, or its axes do not match.
+        UserError: when the file is none, its axes do not match or are not even, or the temperature is missing, not
+            positive, or given for energies in kT.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            energy_kT = arrays["energy_kT"].astype(np.float64)
-            axes = tuple(arrays[f"axis_{number}"].astype(np.float64) for number in range(energy_kT.ndim))
+            unit = next((unit for unit in _GAS_CONSTANT if f"energy_{unit}" in arrays), "kT")
+            energy = arrays[f"energy_{unit}"].astype(np.float64)
+            axes = tuple(arrays[f"axis_{number}"].astype(np.float64) for number in range(energy.ndim))
             cv_names = tuple(str(name) for name in arrays["cv_names"])
     except (KeyError, ValueError, OSError) as error:
         raise UserError(
             f"{path} is not an energy surface (arrays `cv_names`, `energy_kT`, `axis_0` …): {error}"
         ) from error
+    energy_kT = energy * _kT_per(unit, temperature_K, path)
     if tuple(map(len, axes)) != energy_kT.shape or len(cv_names) != len(axes):
         raise UserError(f"{path}: the axes do not match an energy of shape {energy_kT.shape}")
+    for name, axis in zip(cv_names, axes, strict=True):
+        steps = np.diff(axis)
+        if len(axis) < 2 or steps[0] <= 0 or not np.allclose(steps, steps[0], rtol=1e-3):
+            raise UserError(f"{path}: the axis of {name} is not ascending in even steps")
+    if not np.isfinite(energy_kT.min()):
+        raise UserError(f"{path}: an energy is NaN or -inf, or none is finite")
     return EnergySurface(cv_names, axes, energy_kT)
+
+
+def _kT_per(unit: str, temperature_K: float | None, path: Path) -> float:
+    if unit == "kT":
+        if temperature_K is not None:
+            raise UserError(f"{path} gives energies in kT, which already holds a temperature; leave temperature_K out")
+        return 1.0
+    if temperature_K is None or not temperature_K > 0:
+        raise UserError(f"{path} gives energies in {unit}; name a temperature: --set temperature_K=310")
+    return 1.0 / (_GAS_CONSTANT[unit] * temperature_K)

@@ -105,7 +105,7 @@ def _recipe(
     return {
         "dataset": dataset.card.name,
         **asdict(settings),
-        "options": asdict(options),
+        "options": {name: _recorded(value) for name, value in asdict(options).items()},
         "pixel_size_A": settings.pixel_size_A,
         "snr_box_px": settings.source_box_px,
         "sources": {
@@ -116,6 +116,11 @@ def _recipe(
         "defocus_table_sha256": table_hash,
         "generator": __version__,
     }
+
+
+def _recorded(option: Any) -> Any:
+    """Return an option as it is recorded: a file by its content, since another file may bear its name."""
+    return {"file": option.name, "sha256": sha256_of(option)} if isinstance(option, Path) else option
 
 
 def _require_fit(specimen: Specimen, settings: Settings) -> None:
@@ -210,7 +215,7 @@ def _write_card(
     )
     hashes = in_parallel("Checksums", processes, sha256_of, [(path,) for path in files])
     card = asdict(dataset.card)
-    cvs = card.pop("cvs")
+    cvs = card.pop("cvs") if ensemble.variables is None else [asdict(variable) for variable in ensemble.variables]
     write_json(
         out / "dataset.json",
         {

@@ -51,7 +51,8 @@ def locate_all(dataset: Dataset[Any], preset: str = "paper", given: Given = _NOT
     card = dataset.card
     if given == _NOTHING:
         sources = card.sources
-        stand_ins = bool(preset == "small" and card.stand_ins and any(_on_disk(source) is None for source in sources))
+        here = bool(sources) and all(_on_disk(source) is not None for source in sources)
+        stand_ins = bool(preset == "small" and card.stand_ins and not here)
         files = {source.name: locate(source) for source in (card.stand_ins if stand_ins else sources)}
         return Sources(files, stand_ins)
     _require_taken(dataset, given)
@@ -81,6 +82,10 @@ def _require_taken(dataset: Dataset[Any], given: Given) -> None:
             raise UserError(f"--{name} {path} does not exist")
     if given.trajectory is not None and given.topology is None:
         raise UserError("--trajectory needs a --topology that names its atoms (PSF, PDB or GRO)")
+    if given.topology is not None and given.trajectory is None:
+        raise UserError("--topology needs a --trajectory (DCD, XTC or TRR); single models are given by --models")
+    if given.models is not None and given.trajectory is not None:
+        raise UserError("give --models or a --trajectory, not both")
 
 
 def locate(source: SourceFile) -> Path:
