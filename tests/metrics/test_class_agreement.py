@@ -12,7 +12,7 @@ from sklearn.metrics import (
 )
 
 from cryoarena.errors import UserError
-from cryoarena.metrics.base import metrics
+from cryoarena.metrics.base import NotApplicable, metrics
 from cryoarena.metrics.class_agreement import class_agreement
 from cryoarena.metrics.contingency import UNMATCHED, agreement, bootstrap_errors, contingency_table, match_classes
 from cryoarena.metrics.kmeans_labels import kmeans_labels
@@ -186,9 +186,9 @@ def test_bad_input_is_one_sentence(labels):
         class_agreement(embedding, labels, seed=0)
     with pytest.raises(UserError, match="embedding has 1199 rows but the truth has 1200"):
         class_agreement(embedding[1:], labels, seed=0)
-    with pytest.raises(UserError, match="at least 2 true states"):
+    with pytest.raises(NotApplicable, match="at least 2 true states"):
         class_agreement(latents(labels, 0.1), np.zeros_like(labels), seed=0)
-    with pytest.raises(UserError, match="of 2 or more images each, not 1200 states"):
+    with pytest.raises(NotApplicable, match="of 2 or more images each, not 1200 states"):
         class_agreement(latents(labels, 0.1), np.arange(1200), seed=0)
     with pytest.raises(UserError, match="posterior"):
         posterior_class_agreement(np.full((1200, 3), np.nan), labels, seed=0)

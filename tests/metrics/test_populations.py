@@ -6,7 +6,7 @@ from scipy.special import rel_entr
 from scipy.stats import norm, wasserstein_distance, wasserstein_distance_nd
 
 from cryoarena.errors import UserError
-from cryoarena.metrics.base import metrics
+from cryoarena.metrics.base import NotApplicable, metrics
 from cryoarena.metrics.population_distance import earth_movers_distance, kl_divergence, l1_distance
 from cryoarena.metrics.populations import populations, state_of_class
 from cryoarena.metrics.posterior_populations import posterior_populations
@@ -209,7 +209,7 @@ def test_bad_input_is_one_sentence():
         populations(embedding, labels, WEIGHTS[:2], STATES, seed=0)
     with pytest.raises(UserError, match="must not be negative"):
         populations(embedding, labels, -WEIGHTS, STATES, seed=0)
-    with pytest.raises(UserError, match="at least 2 true states"):
+    with pytest.raises(NotApplicable, match="at least 2 true states"):
         populations(embedding, np.zeros(300, int), WEIGHTS, STATES, seed=0)
     posterior[8] = 0
     with pytest.raises(UserError, match="row 8 of the posterior"):

@@ -46,6 +46,14 @@ class EnergySurface:
             axis=1,
         )
 
+    def cells(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the cell (n,) of the flattened grid that each point (n, c) lies in, the nearest for one outside."""
+        index = [
+            np.clip(np.round((values - axis[0]) / (axis[1] - axis[0])), 0, len(axis) - 1).astype(np.int64)
+            for values, axis in zip(points.T, self.axes, strict=True)
+        ]
+        return np.asarray(np.ravel_multi_index(tuple(index), self.energy_kT.shape))
+
     def save(self, path: Path) -> None:
         """Write a .npz with `cv_names`, `energy_kT` and `axis_0` …."""
         arrays: dict[str, Any] = {f"axis_{number}": axis for number, axis in enumerate(self.axes)}

@@ -5,8 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cryoarena.errors import UserError
-from cryoarena.metrics.base import Curve, MetricCard, MetricResult, Score, metric
+from cryoarena.metrics.base import Curve, MetricCard, MetricResult, NotApplicable, Score, metric
 from cryoarena.metrics.contingency import STATISTICS, Agreement, agreement, bootstrap_errors, contingency_table
 from cryoarena.metrics.finite_rows import finite_rows
 from cryoarena.metrics.kmeans_labels import kmeans_labels
@@ -47,7 +46,8 @@ def class_agreement(embedding: NDArray[np.floating], true_labels: NDArray[np.int
         `class_curves` says, over the standard runs.
 
     Raises:
-        UserError: when the embedding holds NaN, its rows do not match, or the states are fewer than 2 or too many.
+        NotApplicable: when the states are fewer than 2 or too many.
+        UserError: when the embedding holds NaN or its rows do not match.
     """
     states = checked_states(true_labels)
     rows = finite_rows("embedding", embedding, len(true_labels))
@@ -70,15 +70,15 @@ def checked_states(true_labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the true states in use.
 
     Raises:
-        UserError: when there is only one, or there are too many to speak of classes.
+        NotApplicable: when there is only one, or there are too many to speak of classes.
     """
     states = np.unique(true_labels)
     if len(states) < 2:
-        raise UserError("class agreement needs at least 2 true states, not 1; it does not apply to this dataset")
+        raise NotApplicable("classes need at least 2 true states, not 1")
     if len(states) > min(_MOST_STATES, len(true_labels) // 2):
-        raise UserError(
-            f"class agreement needs at most {_MOST_STATES} true states of 2 or more images each, not {len(states)} "
-            f"states in {len(true_labels)} images; compare continuous motion by pmn instead"
+        raise NotApplicable(
+            f"classes need at most {_MOST_STATES} true states of 2 or more images each, not {len(states)} "
+            f"states in {len(true_labels)} images; pmn compares continuous motion"
         )
     return states
 

@@ -23,6 +23,8 @@ VolumePairs = Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]
 _DECODED_AT_ONCE = 8
 _SAMPLED_CLASSES = 20
 _SEED = 0
+# Inputs that a dataset may lack; the other ones that may be absent are the method's.
+_OF_TRUTH = {"energy_surface", "ctf_features"}
 # Where the paper states none; in the unit of the CV.
 _JITTER = 0.05
 
@@ -95,7 +97,8 @@ def judge(
         given = {need: inputs[need]() for need in metric.card.needs}
         absent = [need for need, value in given.items() if value is None]
         if absent:
-            results[name] = NoResult("not_applicable", f"the method gives no {absent[0].replace('_', ' ')}")
+            giver = "dataset" if absent[0] in _OF_TRUTH else "method"
+            results[name] = NoResult("not_applicable", f"the {giver} gives no {absent[0].replace('_', ' ')}")
             continue
         try:
             results[name] = metric.compute(**given)
@@ -133,6 +136,7 @@ def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Repor
         "true_poses": lambda: truth.poses,
         "pose_features": lambda: truth.poses and truth.poses.rotation_object_to_image.reshape(-1, 9),
         "ctf_features": lambda: _ctf_features(truth),
+        "energy_surface": lambda: truth.energy,
         "kind": lambda: "continuous" if truth.is_continuous else "discrete",
         "seed": lambda: _SEED,
     }

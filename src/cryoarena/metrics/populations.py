@@ -54,7 +54,8 @@ def populations(
         `population_estimates`. They use a random sample where images × states exceed ten million.
 
     Raises:
-        UserError: when the embedding holds NaN, its rows do not match, or the states are fewer than 2 or too many.
+        NotApplicable: when the states are fewer than 2 or too many.
+        UserError: when the embedding holds NaN or its rows do not match.
     """
     true, states = checked_weights(true_weights, true_labels)
     rows = finite_rows("embedding", embedding, len(true_labels))
@@ -94,7 +95,8 @@ def checked_weights(
     """Return the true populations (K,), of sum 1, and K.
 
     Raises:
-        UserError: when they are negative, have no sum, or miss the state of an image, or the states are too many.
+        NotApplicable: when the states are fewer than 2 or too many.
+        UserError: when they are negative, have no sum, or miss the state of an image.
     """
     checked_states(true_labels)
     true = finite_rows("true populations", true_weights, len(true_weights))[:, 0]

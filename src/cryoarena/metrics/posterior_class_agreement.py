@@ -32,7 +32,8 @@ def posterior_class_agreement(
         `standard/<statistic>` with bootstrap errors over particles, and curves, as `class_agreement` says.
 
     Raises:
-        UserError: when the posterior holds NaN, its rows do not match, or the states are fewer than 2 or too many.
+        NotApplicable: when the states are fewer than 2 or too many.
+        UserError: when the posterior holds NaN or its rows do not match.
     """
     states = checked_states(true_labels)
     rows = finite_rows("posterior", posterior, len(true_labels))

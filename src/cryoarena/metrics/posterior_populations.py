@@ -47,8 +47,8 @@ def posterior_populations(
         `maximum_likelihood`. Populations of classes that stand for one state add up.
 
     Raises:
-        UserError: when a row of the posterior holds NaN, is negative or has no class, its rows do not match, or the
-            states are fewer than 2 or too many.
+        NotApplicable: when the states are fewer than 2 or too many.
+        UserError: when a row of the posterior holds NaN, is negative or has no class, or its rows do not match.
     """
     true, states = checked_weights(true_weights, true_labels)
     rows = finite_rows("posterior", posterior, len(true_labels))

@@ -40,6 +40,7 @@ _WORDS = {
     "entanglement": "Entanglement",
     "trustworthiness": "Trustworthiness and continuity",
     "cv-regression": "Regression of CVs",
+    "energy-landscape": "Energy landscape",
 }
 
 
