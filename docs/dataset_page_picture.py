@@ -45,7 +45,7 @@ def draw(folder: Path, out: Path) -> None:
         panel.set_title(str(number), fontsize=9, pad=2)
         panel.axis("off")
     polar = truth.is_continuous and len(truth.cvs) == 1 and next(iter(truth.periods.values())) is not None
-    where = GridSpec(1, 1, figure, left=0.05, right=0.36, top=0.66, bottom=0.09)[0]
+    where = GridSpec(1, 1, figure, left=0.06, right=0.37, top=0.66, bottom=0.09)[0]
     draw_conformations(figure.add_subplot(where, projection="polar" if polar else None), truth, shown, polar)
 
     images = open_particles(folder).images(np.arange(12))

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from cryoarena.structures.atoms import Atoms
 
 CLASH_DISTANCE_A = 2.5
-_HYDROGEN = 1
+HYDROGEN = 1
 
 
 def count_clashes(
@@ -28,7 +28,7 @@ def count_clashes(
         moving: (n,) mask of the part that was turned.
         distance_A: pairs nearer than this count.
     """
-    heavy = atoms.atomic_number > _HYDROGEN
+    heavy = atoms.atomic_number > HYDROGEN
     turned, still = np.flatnonzero(moving & heavy), np.flatnonzero(~moving & heavy)
     if len(turned) == 0 or len(still) == 0:
         return 0
@@ -36,11 +36,11 @@ def count_clashes(
         cKDTree(atoms.position_A[still]), distance_A, output_type="ndarray"
     )
     first, second = turned[near["i"]], still[near["j"]]
-    within_three = _within(bonds, len(atoms), 3)
+    within_three = within_bonds(bonds, len(atoms), 3)
     return int(sum(within_three[i, j] == 0 for i, j in zip(first, second, strict=True)))
 
 
-def _within(bonds: NDArray[np.int64], n: int, most: int) -> csr_array[np.float64]:
+def within_bonds(bonds: NDArray[np.int64], n: int, most: int) -> csr_array[np.float64]:
     """Return the sparse (n, n) matrix that is non-zero where two atoms are at most `most` bonds apart."""
     one = coo_array((np.ones(len(bonds)), bonds.T), shape=(n, n)).tocsr()
     step = one + one.T + eye_array(n, format="csr")

@@ -1,0 +1,28 @@
+"""IgG-1D-noisier: IgG-1D with twice the noise variance."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+from cryoarena.datasets.base import Dataset, Ensemble, NoOptions, Settings, Sources, dataset
+from cryoarena.datasets.igg_1d import Igg1d
+
+
+@dataset
+class Igg1dNoisier(Dataset[NoOptions]):
+    """The projections of IgG-1D at an SNR of 0.005 (Jeon et al. 2024, A.1): equal seeds give equal poses and CTFs."""
+
+    card = replace(
+        Igg1d.card,
+        name="igg-1d-noisier",
+        title="IgG-1D-noisier",
+        summary="The projections of IgG-1D with twice the noise variance.",
+    )
+    options = NoOptions
+    takes = Igg1d.takes
+    presets: ClassVar[dict[str, Settings]] = {
+        name: replace(settings, snr=0.005) for name, settings in Igg1d.presets.items()
+    }
+
+    def build(self, settings: Settings, sources: Sources, options: NoOptions) -> Ensemble:
+        """Build the conformations of IgG-1D."""
+        return Igg1d().build(settings, sources, options)
