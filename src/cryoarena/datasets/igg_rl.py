@@ -67,8 +67,8 @@ class IggRl(Dataset[RandomLinkerOptions]):
         ),
         notes=(
             "Published: the linker D232, K235, T236, H237, T238 of chain H, dihedral angles of disordered peptides "
-            "(Towse et al. 2016), rejection of clashes. Ours, because not published: the density of the angles (round "
-            "weights of five basins), what a clash is, the exact collective variables, the conformations.",
+            "(Towse et al. 2016), rejection of clashes. Ours: the density of the angles (five basins, round weights), "
+            "what counts as a clash, the collective variables as defined here, and so the conformations.",
             *Igg1d.card.notes,
         ),
     )
@@ -108,11 +108,11 @@ def _collective_variables(
     atoms: Atoms, rotation: NDArray[np.float64], translation_A: NDArray[np.float64], path: str
 ) -> dict[str, NDArray[np.float64]]:
     """Return the CVs; rotation (K, 3, 3) and translation (K, 3) are those of the moving Fab."""
-    heavy = np.isin(atoms.chain, ["H", "K"])
+    heavy_chains = np.isin(atoms.chain, ["H", "K"])
     before = atoms.residue_number <= _LAST_OF_FAB
     fab = (atoms.chain == "L") | ((atoms.chain == "H") & before)
     other_fab = _centre_A(atoms, (atoms.chain == "M") | ((atoms.chain == "K") & before), "second Fab", path)
-    fc = _centre_A(atoms, heavy & (atoms.residue_number >= _FIRST_OF_FC), "Fc", path)
+    fc = _centre_A(atoms, heavy_chains & (atoms.residue_number >= _FIRST_OF_FC), "Fc", path)
     hinge = atoms.position_A[find_atom(atoms, "H", _HINGE, "CA")]
     fabs = rotation @ _centre_A(atoms, fab, "first Fab", path) + translation_A
     return {

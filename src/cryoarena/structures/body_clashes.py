@@ -1,4 +1,4 @@
-"""Tell whether rigid bodies of a molecule run into each other, thousands of times a second."""
+"""Tell whether rigid bodies of a molecule run into each other, in a millisecond."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ _FIRST_LOOK = 16
 
 
 class BodyClashes:
-    """The clashes between bodies of which two are large, and moved while all others are small.
+    """Clashes between rigid bodies that move; two may be large, all others should be small.
 
     A clash is what `count_clashes` counts: two heavy atoms of different bodies nearer than 2.5 Å and more than three
     bonds apart.

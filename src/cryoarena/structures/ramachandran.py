@@ -1,11 +1,11 @@
 """Draw backbone dihedral angles of residues in a disordered peptide.
 
-Without secondary structure a residue is most often in the polyproline II conformation, then in β, then in α (Jha et al.
-2005, doi:10.1021/bi0474822; Towse et al. 2016 for AAXAA peptides). A density is a sum of five products of von Mises
-distributions, one per basin of the Ramachandran plot. Basins lie where they do in high-resolution structures
-(Hollingsworth & Karplus 2010, doi:10.1515/bmc.2010.022). Their widths and weights are ours: round numbers that follow
-the order above, with more β and hardly any left-handed helix for residues branched at CB, and more of the turn and the
-left-handed helix for Asp and Asn. Neighbours do not matter; residues before a proline need another density.
+A density is a sum of five products of von Mises distributions, one per basin of the Ramachandran plot. Published: about
+where the basins lie (Hollingsworth & Karplus 2010, doi:10.1515/bmc.2010.022), and that residues outside helices and
+sheets prefer polyproline II to β and α (Jha et al. 2005, doi:10.1021/bi0474822). Ours: widths and weights, round
+numbers that keep that preference, with more β and hardly any left-handed helix for residues branched at CB, and more
+of the turn and the left-handed helix for Asp and Asn. Neighbours do not matter; residues before a proline would need
+another density.
 """
 
 from dataclasses import dataclass
