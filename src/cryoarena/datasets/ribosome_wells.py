@@ -94,7 +94,7 @@ class RibosomeWells(Dataset[WellsOptions]):
             "Dsouza et al. 2023, Sci. Rep. 13:1372 (the task); 50S model: MAVEn, github.com/lkinman/MAVEn; rolling: "
             "Budkevich et al. 2014, Cell 158:121"
         ),
-        licence="coordinates from the PDB: CC0 1.0; recipe: BSD-3-Clause",
+        licence="coordinates from the PDB: CC0 1.0 (MAVEn, which holds them: GPL-3.0); recipe: BSD-3-Clause",
         sources=tuple(
             SourceFile(
                 name,
@@ -114,7 +114,7 @@ class RibosomeWells(Dataset[WellsOptions]):
             "are not public: the object, angles, depths, box, pixel, resolution, CTF and shifts.",
             "The large subunit is a real 50S with one bead per amino acid and three per nucleotide. The small one is "
             "no 30S: it is cut out of the same 50S in the shape of head and body, so that it has the texture of RNA "
-            "and protein, and it is docked so that the two never come nearer than 6 Å at any angle.",
+            "and protein, and it is docked so that the two come to about 6 Å at all angles, and no nearer.",
             "Defocus is drawn from a parametric distribution unless --ctf names a table.",
             f"True maps are kept of {_MAPS} conformations: the nearest to each well and others at random. The motion "
             f"of the bodies is written up to {_MOST_WITH_BODIES:,} images.",
