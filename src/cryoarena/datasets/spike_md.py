@@ -58,8 +58,8 @@ class SpikeMd(Dataset[SimulationOptions]):
         title="Spike-MD",
         kind="conformational, continuous, two dimensions",
         summary="Frames of a molecular dynamics simulation of the spike, one of whose RBDs opens and twists.",
-        citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks; simulation: Wieczór et al. 2023, "
-        "doi:10.1016/j.isci.2023.105971; stand-in: Walls et al. 2020, PDB 6VXX",
+        citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks; simulation: Wieczór et al., "
+        "iScience 26(2), 2023; stand-in: Walls et al. 2020, PDB 6VXX",
         licence="PDB entry 6VXX: CC0 1.0; SWISS-MODEL: CC BY-SA 4.0; recipe: BSD-3-Clause; a simulation: its own",
         sources=(),
         stand_ins=(_CLOSED, _OPEN),

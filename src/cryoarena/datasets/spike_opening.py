@@ -9,8 +9,10 @@ from scipy.spatial.transform import Rotation
 from cryoarena.datasets.energy_surface import EnergySurface
 from cryoarena.errors import UserError
 from cryoarena.structures.atoms import Atoms, select_chains
+from cryoarena.structures.collective_variable import rmsd_A
 from cryoarena.structures.dihedral import find_atom
 from cryoarena.structures.screw import Screw, screw_between
+from cryoarena.structures.superpose import superpose
 
 CHAINS = ("A", "B", "C")
 _MOVING_CHAIN = "A"
@@ -115,14 +117,12 @@ def spike_opening(closed: Atoms, opened: Atoms) -> SpikeOpening:
     if core.sum() < 3 or rbd.sum() < 3:
         raise UserError("the two spikes have no residues of S2 (from 701) or of the RBD (336-525) in common")
     from_A, to_A = opened.position_A[there], closed.position_A[here]
-    from_centre_A, to_centre_A = from_A[core].mean(axis=0), to_A[core].mean(axis=0)
-    laid = Rotation.align_vectors(to_A[core] - to_centre_A, from_A[core] - from_centre_A)[0]
-    from_A = laid.apply(from_A - from_centre_A) + to_centre_A
-    screw = screw_between(to_A[rbd], from_A[rbd])
-    rotation, translation_A = screw.parts(np.ones(1))
-    left_A = float(np.sqrt(((to_A[rbd] @ rotation[0].T + translation_A[0] - from_A[rbd]) ** 2).sum(axis=1).mean()))
+    rotation, translation_A = superpose(from_A[core], to_A[core])
+    from_A = from_A @ rotation.T + translation_A
+    left_A = rmsd_A(to_A[rbd], from_A[rbd])
     if left_A > _MODEL_DIFFERS_A:
         raise UserError(f"the RBDs of the two spikes differ by {left_A:.1f} Å (RMSD of Cα): they are not one domain")
+    screw = screw_between(to_A[rbd], from_A[rbd])
     fraction = _fraction_of_atoms(closed)
     levels, body = np.unique(fraction, return_inverse=True)
     ends = [find_atom(closed, _MOVING_CHAIN, number, "CA") for number in (336, 525)]

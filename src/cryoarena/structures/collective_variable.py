@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from cryoarena.errors import UserError
 from cryoarena.structures.dihedral import dihedral_deg
+from cryoarena.structures.superpose import superpose
 
 _GROUPS_OF_KIND = {"distance": 2, "angle": 3, "dihedral": 4, "rmsd": 1}
 
@@ -81,6 +81,5 @@ def parse_cv(text: str) -> CvExpression:
 
 def rmsd_A(position_A: NDArray[np.floating[Any]], reference_A: NDArray[np.floating[Any]]) -> float:
     """Return the root-mean-square distance of two sets of n atoms (n, 3), superposed."""
-    moved, fixed = (np.asarray(points, np.float64) - points.mean(axis=0) for points in (position_A, reference_A))
-    rotation = Rotation.align_vectors(fixed, moved)[0]
-    return float(np.sqrt(((rotation.apply(moved) - fixed) ** 2).sum(axis=1).mean()))
+    rotation, translation_A = superpose(position_A, reference_A)
+    return float(np.sqrt(((position_A @ rotation.T + translation_A - reference_A) ** 2).sum(axis=1).mean()))

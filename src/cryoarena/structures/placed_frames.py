@@ -5,9 +5,9 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from cryoarena.structures.frames import Frames
+from cryoarena.structures.superpose import superpose
 
 
 @final
@@ -38,10 +38,8 @@ class PlacedFrames:
         shown_A = position_A[self.shown].astype(np.float64)
         if len(self.fitted) == 0:
             return (shown_A - self.origin_A).astype(np.float32)
-        moving_A, fixed_A = shown_A[self.fitted], self.reference_A[self.fitted]
-        centre_A = moving_A.mean(axis=0)
-        rotation = Rotation.align_vectors(fixed_A - fixed_A.mean(axis=0), moving_A - centre_A)[0]
-        return np.asarray(rotation.apply(shown_A - centre_A) + fixed_A.mean(axis=0), np.float32)
+        rotation, translation_A = superpose(shown_A[self.fitted], self.reference_A[self.fitted])
+        return (shown_A @ rotation.T + translation_A).astype(np.float32)
 
 
 def place_frames(

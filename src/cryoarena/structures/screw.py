@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from cryoarena.structures.superpose import superpose
+
 
 @dataclass(frozen=True)
 class Screw:
@@ -31,20 +33,18 @@ class Screw:
 
 
 def screw_between(from_A: NDArray[np.float64], to_A: NDArray[np.float64]) -> Screw:
-    """Return the screw that superposes n points (n, 3) on n others (least squares, Kabsch 1976).
+    """Return the screw that superposes n points (n, 3) on n others (`superpose`).
 
     Raises:
         ValueError: when it is a mere translation, which has no axis.
     """
-    from_centre, to_centre = from_A.mean(axis=0), to_A.mean(axis=0)
-    rotation = Rotation.align_vectors(to_A - to_centre, from_A - from_centre)[0]
-    vector = rotation.as_rotvec()
+    rotation, translation_A = superpose(from_A, to_A)
+    vector = Rotation.from_matrix(rotation).as_rotvec()
     angle = float(np.linalg.norm(vector))
     if angle < 1e-6:
         raise ValueError("a translation has no axis")
     axis = vector / angle
-    translation_A = to_centre - rotation.apply(from_centre)
     slide_A = float(translation_A @ axis)
     # Points of the axis solve (1 - R) p = t - slide · axis; the shortest solution is the one nearest to the origin.
-    point_A = np.linalg.lstsq(np.eye(3) - rotation.as_matrix(), translation_A - slide_A * axis, rcond=1e-9)[0]
-    return Screw(axis, point_A, angle, slide_A)
+    point_A = np.linalg.lstsq(np.eye(3) - rotation, translation_A - slide_A * axis, rcond=1e-9)[0]
+    return Screw(axis, np.asarray(point_A, np.float64), angle, slide_A)
