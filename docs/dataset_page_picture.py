@@ -1,7 +1,7 @@
-"""Draw the picture of a dataset page: python docs/dataset_page_picture.py DATASET_FOLDER OUT.png
+"""Draw the picture of a dataset page: python docs/dataset_page_picture.py DATASET_FOLDER OUT.png [x|y|z]
 
 Ten true maps spread over the conformations, where they lie in the collective variables, and twelve images, as they
-are and low-passed.
+are and low-passed. Maps are projected along the axis named, else along that which shows the greatest change.
 """
 
 import sys
@@ -29,7 +29,7 @@ DPI = 80
 COLOURS = 256
 
 
-def draw(folder: Path, out: Path) -> None:
+def draw(folder: Path, out: Path, along: str | None = None) -> None:
     """Draw the picture of a dataset folder into a PNG file."""
     truth = open_truth(folder)
     shown = spread(truth)
@@ -37,7 +37,7 @@ def draw(folder: Path, out: Path) -> None:
     grid = GridSpec(1, 10, figure, left=0.005, right=0.995, top=0.95, bottom=0.77, wspace=0.03)
     inside = around(truth.masks()["mask"])
     volumes = [truth.volume(int(conformation))[inside] for conformation in shown]
-    axis = busiest_axis(volumes)
+    axis = busiest_axis(volumes) if along is None else "zyx".index(along)
     brightest = max(float(volume.sum(axis=axis).max()) for volume in volumes)
     for number, (cell, volume) in enumerate(zip(grid, volumes, strict=False), start=1):
         panel = figure.add_subplot(cell)
@@ -129,4 +129,4 @@ def draw_conformations(panel: Axes, truth: Truth, shown: NDArray[np.int64], pola
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]), Path(sys.argv[2]))
+    draw(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -42,7 +42,9 @@ def test_empty_selections_are_refused(mirror: Path, selection: str, sentence: st
         read_topology(mirror / "md" / "adk_dims001" / "top.psf").select(selection)
 
 
-def test_no_topology_is_refused(tmp_path: Path) -> None:
+def test_no_topology_is_refused(mirror: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"path.dcd does not name its atoms"):
+        read_topology(mirror / "md" / "adk_dims001" / "path.dcd")
     (tmp_path / "text.psf").write_text("not a topology")
     with pytest.raises(UserError, match=r"text.psf cannot be read as a topology"):
         read_topology(tmp_path / "text.psf")

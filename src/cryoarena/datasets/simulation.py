@@ -34,7 +34,7 @@ class SimulationOptions:
         cv1, cv2, cv3: collective variables: "distance: A | B" (Å), "angle: A | B | C" (deg, at B), "dihedral: A | B |
             C | D" (deg) of the centres of selections, or "rmsd: A" (Å, from the first frame); the latter of all that is
             shown if there is none.
-        cv_table: file of collective variables instead (.csv or .npy, one row per frame; headings `name [unit]`).
+        cv_table: file of collective variables instead (.csv or .npy, one row per frame; docs/datasets).
         energy: .npz file of a free energy over some of them (docs/formats.md), which frames are imaged by; without it,
             all frames are imaged equally often.
         temperature_K: of the ensemble, where the energy is in kJ/mol or kcal/mol.

@@ -78,7 +78,8 @@ class TrajectoryFrames(Frames):
                 reader = get_reader_for(str(self.path))(str(self.path), n_atoms=self.n_atoms)
         except (OSError, ValueError, TypeError, RuntimeError, EOFError) as error:
             # Some readers compare the number of atoms themselves; their words tell both.
-            raise UserError(f"{self.path} cannot be read as a trajectory of {self.n_atoms} atoms: {error}") from error
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"{self.path} cannot be read as a trajectory of {self.n_atoms} atoms: {reason}") from error
         if reader.n_atoms != self.n_atoms:
             raise UserError(
                 f"{self.path} has {reader.n_atoms} atoms in a frame but the topology names {self.n_atoms}; "

@@ -69,15 +69,19 @@ def read_topology(path: Path) -> Topology:
     """Read a PSF, PDB, GRO or other topology.
 
     Raises:
-        UserError: when it cannot be read, or MDAnalysis is not installed.
+        UserError: when it cannot be read or does not name its atoms, or MDAnalysis is not installed.
     """
     analysis = import_mdanalysis()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Topology(str(path), analysis.Universe(str(path)))
+            universe = analysis.Universe(str(path))
     except (OSError, ValueError, TypeError, RuntimeError, EOFError, IndexError, KeyError) as error:
-        raise UserError(f"{path} cannot be read as a topology (PSF, PDB, GRO …): {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path} cannot be read as a topology (PSF, PDB, GRO …): {reason}") from error
+    if not hasattr(universe.atoms, "names"):
+        raise UserError(f"{path} does not name its atoms; give a topology (PSF, PDB, GRO …)")
+    return Topology(str(path), universe)
 
 
 def topology_of(atoms: Atoms, source: str) -> Topology:
