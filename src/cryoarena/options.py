@@ -11,8 +11,8 @@ from cryoarena.errors import UserError
 OptionsT = TypeVar("OptionsT")
 
 
-def split_options(given: Iterable[str]) -> dict[str, str]:
-    """Split `key=value` arguments.
+def split_options(given: Iterable[str], flag: str = "--set") -> dict[str, str]:
+    """Split the `key=value` arguments of a flag.
 
     Raises:
         UserError: when one has no equals sign.
@@ -21,7 +21,7 @@ def split_options(given: Iterable[str]) -> dict[str, str]:
     for option in given:
         key, separator, value = option.partition("=")
         if not separator:
-            raise UserError(f"--set takes key=value, not {option!r}")
+            raise UserError(f"{flag} takes key=value, not {option!r}")
         parsed[key] = value
     return parsed
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cryoarena.datasets.base import NoOptions, Sources, datasets
+from cryoarena.datasets.base import Sources, datasets
 from cryoarena.datasets.settings import resolve_settings
+from cryoarena.datasets.turning import TurnOptions
 from cryoarena.structures.atoms import centred, read_atoms
 from cryoarena.structures.dihedral import dihedral_deg, find_atom
 
@@ -13,7 +14,7 @@ from cryoarena.structures.dihedral import dihedral_deg, find_atom
 def test_one_fab_turns_by_equal_steps(mirror: Path) -> None:
     path = mirror / "models" / "igg" / "1hzh.pdb"
     dataset = datasets.get("igg-1d")
-    ensemble = dataset.build(resolve_settings(dataset, "paper"), Sources({"1hzh.pdb": path}), NoOptions())
+    ensemble = dataset.build(resolve_settings(dataset, "paper"), Sources({"1hzh.pdb": path}), TurnOptions())
     positions = ensemble.specimen.positions_A
     assert len(positions) == 100
     np.testing.assert_allclose(ensemble.cvs["psi_H230"], np.arange(100) * 3.6)
@@ -36,3 +37,18 @@ def test_settings_are_those_of_the_paper() -> None:
     assert (settings.images, settings.conformations, settings.box_px, settings.pixel_size_A) == (100_000, 100, 128, 3.0)
     assert (settings.source_box_px, settings.source_pixel_size_A, settings.max_shift_px) == (256, 1.5, 20.0)
     assert (settings.voltage_kV, settings.cs_mm, settings.amplitude_contrast, settings.snr) == (300.0, 2.7, 0.1, 0.01)
+
+
+def test_every_image_may_have_its_own_angle(mirror: Path) -> None:
+    path = mirror / "models" / "igg" / "1hzh.pdb"
+    dataset = datasets.get("igg-1d")
+    settings = resolve_settings(dataset, "small", images=40, conformations=5)
+    ensemble = dataset.build(settings, Sources({"1hzh.pdb": path}), TurnOptions(per_image=True))
+    angles = ensemble.cvs["psi_H230"]
+    assert len(ensemble.specimen) == len(angles) == len(np.unique(angles)) == 40
+    assert ensemble.mapped.tolist() == [0, 8, 16, 24, 32]
+    # The Fab is turned by the difference of the angles.
+    rotation = ensemble.rigid_bodies.motion.rotation[:, 1]
+    found_deg = np.rad2deg(np.arccos(np.clip((np.trace(rotation, axis1=1, axis2=2) - 1) / 2, -1, 1)))
+    turn_deg = angles - angles[0]
+    np.testing.assert_allclose(found_deg, np.minimum(turn_deg, 360 - turn_deg), atol=0.05)

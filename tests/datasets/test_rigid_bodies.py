@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryoarena.datasets.base import NoOptions, Sources, datasets
+from cryoarena.datasets.base import Sources, datasets
 from cryoarena.datasets.rigid_bodies import superpose_bodies
 from cryoarena.datasets.settings import resolve_settings
 from cryoarena.datasets.truth import open_truth
+from cryoarena.datasets.turning import TurnOptions
 from cryoarena.imaging.poses import random_poses
 from simulated import make_small_dataset
 
@@ -64,7 +65,7 @@ def test_a_moved_body_lands_where_its_atoms_do() -> None:
 def test_the_truth_records_bodies_that_make_up_the_object(tmp_path: Path) -> None:
     truth = open_truth(make_small_dataset(tmp_path / "d", images=20, box_px=24))
     dataset = datasets.get("igg-pseudo")
-    motion = dataset.build(resolve_settings(dataset, "small"), Sources(), NoOptions()).rigid_bodies.motion
+    motion = dataset.build(resolve_settings(dataset, "small"), Sources(), TurnOptions()).rigid_bodies.motion
     assert truth.rigid_motion is not None
     assert truth.rigid_motion.rotation.shape == (8, 2, 3, 3)
     np.testing.assert_allclose(truth.rigid_motion.rotation[0], motion.rotation[0], atol=1e-12)
@@ -92,7 +93,7 @@ def test_a_subset_of_the_truth_keeps_the_conformations(tmp_path: Path) -> None:
 def test_one_fab_of_the_real_antibody_is_one_of_two_bodies(mirror: Path) -> None:
     dataset = datasets.get("igg-1d")
     settings = replace(resolve_settings(dataset, "small"), conformations=4)
-    ensemble = dataset.build(settings, Sources({"1hzh.pdb": mirror / "models" / "igg" / "1hzh.pdb"}), NoOptions())
+    ensemble = dataset.build(settings, Sources({"1hzh.pdb": mirror / "models" / "igg" / "1hzh.pdb"}), TurnOptions())
     assert ensemble.rigid_bodies is not None
     body, motion = ensemble.rigid_bodies.body, ensemble.rigid_bodies.motion
     position_A = ensemble.specimen.positions_A

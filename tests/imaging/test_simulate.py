@@ -7,6 +7,7 @@ import pytest
 
 from cryoarena.imaging.ctf import CtfParameters
 from cryoarena.imaging.defocus import DefocusTable, draw_defocus, parametric_defocus
+from cryoarena.imaging.images import simulate_images
 from cryoarena.imaging.poses import random_poses
 from cryoarena.imaging.simulate import (
     Particles,
@@ -16,7 +17,6 @@ from cryoarena.imaging.simulate import (
     project_through_maps,
     projection_cost_s,
     signal_sums,
-    simulate_images,
 )
 from cryoarena.imaging.specimen import Complexes, Conformations, Specimen
 from cryoarena.imaging.spectrum import crop, to_images

@@ -32,12 +32,20 @@ def test_round_trip_of_more_rows_than_one_chunk(tmp_path):
     assert_same_particles(read_star(tmp_path / "particles.star"), particles, WRITTEN)
 
 
+def test_beam_tilt_is_an_optics_group(tmp_path, particles):
+    tilt_mrad = np.where(np.arange(len(particles))[:, None] % 2, [0.5, -0.25], [-0.5, 0.125])
+    write_star(tmp_path / "a.star", replace(particles, ctf=None, beam_tilt_mrad=tilt_mrad))
+    assert len(starfile.read(tmp_path / "a.star")["optics"]) == 2
+    np.testing.assert_array_equal(read_star(tmp_path / "a.star").beam_tilt_mrad, tilt_mrad)
+
+
 def test_what_is_unknown_stays_unknown(tmp_path, particles):
     write_star(tmp_path / "a.star", replace(particles, poses=None, ctf=None, half_set=None))
     found = read_star(tmp_path / "a.star")
     assert found.poses is None
     assert found.ctf is None
     assert found.half_set is None
+    assert found.beam_tilt_mrad is None
 
 
 def test_outside_reader_finds_relion_columns(tmp_path, particles):

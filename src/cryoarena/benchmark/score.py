@@ -103,10 +103,9 @@ def match_rows(result: Result, truth: Truth) -> Answer:
             f"{result.folder} has no latent for {len(missing)} of {len(truth.particle_id)} particles, the first is "
             f"particle {missing[0]}; run the method on the whole dataset"
         )
-    if len(result.particle_id) > len(truth.particle_id):
-        raise UserError(
-            f"{result.folder} has {len(result.particle_id)} particles but the dataset {len(truth.particle_id)}"
-        )
+    images = len(truth.particle_id) + truth.junk_images
+    if len(result.particle_id) > images:
+        raise UserError(f"{result.folder} has {len(result.particle_id)} particles but the dataset {images}")
     embedding = result.embedding[rows]
     posterior = None if result.posterior is None else result.posterior[rows]
     return Answer(embedding, lambda judged: result.volumes_at(embedding[judged]), posterior)

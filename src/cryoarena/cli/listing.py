@@ -1,5 +1,6 @@
 """`cryoarena list` and `cryoarena show`: what there is."""
 
+import inspect
 from dataclasses import asdict, fields, is_dataclass
 from typing import Annotated, Any
 
@@ -23,11 +24,14 @@ def list_entries(kind: Annotated[str, typer.Argument(help="datasets, methods or 
     Console().print(table)
 
 
-def show(name: Annotated[str, typer.Argument(help="A dataset, method or metric.")]) -> None:
-    """Show the card, presets and options of one dataset, method or metric.
+def show(name: Annotated[str, typer.Argument(help="A dataset, method or metric, or `realism`.")]) -> None:
+    """Show the card, presets and options of one dataset, method or metric; or the dials of realism.
 
     Example: [bold]cryoarena show ppca[/bold]
     """
+    if name == "realism":
+        Console().print(_dials())
+        return
     found = [(kind, _registry(kind).all()[name]) for kind in _KINDS if name in _registry(kind).all()]
     if not found:
         raise UserError(f"nothing is called {name!r}; see `cryoarena list {' | '.join(_KINDS)}`")
@@ -41,12 +45,23 @@ def show(name: Annotated[str, typer.Argument(help="A dataset, method or metric."
 def _described(entry: Any) -> dict[str, str]:
     rows = {key: _text(value) for key, value in asdict(entry.card).items()}
     for preset, settings in getattr(entry, "presets", {}).items():
-        rows[f"preset {preset}"] = _text(asdict(settings))
+        numbers = asdict(settings)
+        del numbers["realism"]
+        rows[f"preset {preset}"] = _text(numbers)
     options = getattr(entry, "options", None)
     if is_dataclass(options):
         rows["options (--set key=value)"] = "\n".join(f"{o.name} = {o.default}" for o in fields(options)) or "none"
         rows["about the options"] = (options.__doc__ or "").strip()
     return rows
+
+
+def _dials() -> Table:
+    from cryoarena.datasets.realism import Realism
+
+    table = Table("field", "value", title="realism (--realism key=value)", show_lines=True)
+    table.add_row("dials, off by default", "\n".join(f"{dial.name} = {dial.default}" for dial in fields(Realism)))
+    table.add_row("about the dials", inspect.getdoc(Realism) or "")
+    return table
 
 
 def _text(value: Any) -> str:

@@ -30,6 +30,10 @@ def make(
     options: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, may be repeated; see `cryoarena show DATASET`.")
     ] = None,
+    realism: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value, may be repeated: a dial of realism; see `cryoarena show realism`."),
+    ] = None,
     ctf: Annotated[Path | None, typer.Option(help="Table of real defoci (.npz, .star, .cs or cryoDRGN .pkl).")] = None,
     processes: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = os.cpu_count() or 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
@@ -41,12 +45,14 @@ def make(
     from cryoarena.datasets.base import datasets
     from cryoarena.datasets.defocus_table import read_defocus_table
     from cryoarena.datasets.make import make_dataset
+    from cryoarena.datasets.realism import Realism
     from cryoarena.datasets.settings import resolve_settings
     from cryoarena.datasets.sources import Given, locate_all
-    from cryoarena.options import split_options
+    from cryoarena.options import parse_options, split_options
 
     dataset = datasets.get(name)
-    settings = resolve_settings(dataset, preset, images, box, snr, seed, conformations)
+    dials = parse_options(Realism, split_options(realism or [], "--realism"))
+    settings = resolve_settings(dataset, preset, images, box, snr, seed, conformations, dials)
     table = None if ctf is None else read_defocus_table(ctf)
     sources = locate_all(dataset, preset, Given(structure, models, topology, trajectory))
     if sources.models and conformations is None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.datasets.energy_surface import EnergySurface
+from cryoarena.datasets.realism import Realism
 from cryoarena.datasets.rigid_bodies import RigidBodies
 from cryoarena.imaging.specimen import Specimen
 from cryoarena.registry import Registry
@@ -122,6 +123,7 @@ class Settings:
         voltage_kV, cs_mm, amplitude_contrast: of the microscope.
         contrast_sign: +1 bright protein (default everywhere), -1 dark.
         seed: of every random draw.
+        realism: dials, all off by default.
     """
 
     preset: str
@@ -138,6 +140,7 @@ class Settings:
     amplitude_contrast: float = 0.1
     contrast_sign: int = 1
     seed: int = 0
+    realism: Realism = field(default_factory=Realism)
 
     @property
     def pixel_size_A(self) -> float:

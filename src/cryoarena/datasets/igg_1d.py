@@ -1,27 +1,26 @@
 """IgG-1D: one Fab of an antibody turns about one bond, a full circle."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cryoarena.datasets.base import (
     CollectiveVariable,
     Dataset,
     DatasetCard,
     Ensemble,
-    NoOptions,
     Settings,
     SourceFile,
     Sources,
     dataset,
 )
-from cryoarena.datasets.rigid_bodies import superpose_bodies
-from cryoarena.imaging.specimen import Conformations
-from cryoarena.structures.atoms import centred, read_atoms, select_chains
+from cryoarena.datasets.turning import TurnOptions, turning_ensemble
+from cryoarena.structures.atoms import Atoms, centred, read_atoms, select_chains
 from cryoarena.structures.bonds import covalent_bonds
 from cryoarena.structures.clashes import CLASH_DISTANCE_A, count_clashes
-from cryoarena.structures.density import molmap_model
-from cryoarena.structures.dihedral import find_atom, moving_side, rotate_about_bond
+from cryoarena.structures.dihedral import find_atom, moving_side
 
 _PAPER = Settings(
     preset="paper",
@@ -37,7 +36,7 @@ _PAPER = Settings(
 
 
 @dataset
-class Igg1d(Dataset[NoOptions]):
+class Igg1d(Dataset[TurnOptions]):
     """ψ of heavy-chain residue H230 of 1HZH turned by 360° in equal steps (Jeon et al. 2024, §3.2 and A.1).
 
     The bond CA-C of H230 is turned: chain H up to it and, through the disulfide H230-L214, chain L move.
@@ -65,34 +64,33 @@ class Igg1d(Dataset[NoOptions]):
             "Images are bright (protein positive) and have unit noise variance; the published stacks are dark.",
         ),
     )
-    options = NoOptions
+    options = TurnOptions
     takes = frozenset({"structure"})
     presets: ClassVar[dict[str, Settings]] = {
         "paper": _PAPER,
         "small": Settings(**{**vars(_PAPER), "preset": "small", "images": 5_000, "box_px": 64}),
     }
 
-    def build(self, settings: Settings, sources: Sources, options: NoOptions) -> Ensemble:
-        """Turn ψ(H230) of 1HZH through a full circle in `settings.conformations` equal steps."""
+    def build(self, settings: Settings, sources: Sources, options: TurnOptions) -> Ensemble:
+        """Turn ψ(H230) of 1HZH through a full circle in equal steps, or by its own angle per image."""
         path = sources.files["1hzh.pdb"]
         atoms = centred(read_atoms(path))
         select_chains(atoms, ("H", "L"), str(path))
         bonds = covalent_bonds(atoms)
         axis = (find_atom(atoms, "H", 230, "CA"), find_atom(atoms, "H", 230, "C"))
         moving = moving_side(atoms, bonds, *axis)
-        angles = 360.0 * np.arange(settings.conformations) / settings.conformations
-        conformations = [rotate_about_bond(atoms, *axis, moving, float(angle)) for angle in angles]
-        clashes = np.array([count_clashes(conformation, bonds, moving) for conformation in conformations])
-        worst = int(clashes.argmax())
-        position_A = np.stack([conformation.position_A for conformation in conformations]).astype(np.float32)
-        return Ensemble(
-            specimen=Conformations(position_A, molmap_model(atoms, settings.resolution_A)),
-            cvs={"psi_H230": angles},
-            population=np.full(len(angles), 1.0 / len(angles)),
-            notes=(
-                f"Clashes between the turning Fab and the rest (heavy atoms nearer than {CLASH_DISTANCE_A} Å, not "
-                f"bonded): {int((clashes > 0).sum())} of {len(angles)} conformations have some; the worst has "
-                f"{clashes[worst]} at {angles[worst]:.1f}°. They are kept, as in the published set.",
-            ),
-            rigid_bodies=superpose_bodies(position_A, moving.astype(np.int64)),
-        )
+        ensemble = turning_ensemble(atoms, axis, moving, "psi_H230", settings, options)
+        return replace(ensemble, notes=(_clash_note(atoms, bonds, moving, ensemble),))
+
+
+def _clash_note(atoms: Atoms, bonds: NDArray[np.int64], moving: NDArray[np.bool_], ensemble: Ensemble) -> str:
+    looked_at = np.arange(len(ensemble.population)) if ensemble.mapped is None else ensemble.mapped
+    positions = (ensemble.specimen.position_A(int(number)).astype(np.float64) for number in looked_at)
+    clashes = np.array([count_clashes(atoms.with_positions(position_A), bonds, moving) for position_A in positions])
+    worst = int(clashes.argmax())
+    angle = ensemble.cvs["psi_H230"][looked_at[worst]]
+    return (
+        f"Clashes between the turning Fab and the rest (heavy atoms nearer than {CLASH_DISTANCE_A} Å, not "
+        f"bonded): {int((clashes > 0).sum())} of {len(looked_at)} conformations have some; the worst has "
+        f"{clashes[worst]} at {angle:.1f}°. They are kept, as in the published set."
+    )

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import ClassVar
 
-from cryoarena.datasets.base import Dataset, Ensemble, NoOptions, Settings, Sources, dataset
+from cryoarena.datasets.base import Dataset, Ensemble, Settings, Sources, dataset
 from cryoarena.datasets.igg_1d import Igg1d
+from cryoarena.datasets.turning import TurnOptions
 
 
 @dataset
-class Igg1dNoisiest(Dataset[NoOptions]):
+class Igg1dNoisiest(Dataset[TurnOptions]):
     """The projections of IgG-1D at an SNR of 0.001 (Jeon et al. 2024, A.1): equal seeds give equal poses and CTFs."""
 
     card = replace(
@@ -17,12 +18,12 @@ class Igg1dNoisiest(Dataset[NoOptions]):
         title="IgG-1D-noisiest",
         summary="The projections of IgG-1D with ten times the noise variance.",
     )
-    options = NoOptions
+    options = TurnOptions
     takes = Igg1d.takes
     presets: ClassVar[dict[str, Settings]] = {
         name: replace(settings, snr=0.001) for name, settings in Igg1d.presets.items()
     }
 
-    def build(self, settings: Settings, sources: Sources, options: NoOptions) -> Ensemble:
+    def build(self, settings: Settings, sources: Sources, options: TurnOptions) -> Ensemble:
         """Build the conformations of IgG-1D."""
         return Igg1d().build(settings, sources, options)

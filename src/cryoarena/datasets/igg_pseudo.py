@@ -2,27 +2,21 @@
 
 from typing import ClassVar
 
-import numpy as np
-
 from cryoarena.datasets.base import (
     CollectiveVariable,
     Dataset,
     DatasetCard,
     Ensemble,
-    NoOptions,
     Settings,
     Sources,
     dataset,
 )
-from cryoarena.datasets.rigid_bodies import superpose_bodies
-from cryoarena.imaging.specimen import Conformations
-from cryoarena.structures.density import molmap_model
-from cryoarena.structures.dihedral import rotate_about_bond
+from cryoarena.datasets.turning import TurnOptions, turning_ensemble
 from cryoarena.structures.pseudo_antibody import build_pseudo_antibody
 
 
 @dataset
-class IggPseudo(Dataset[NoOptions]):
+class IggPseudo(Dataset[TurnOptions]):
     """An antibody of pseudo-atoms, one Fab turning a full circle about its hinge."""
 
     card = DatasetCard(
@@ -35,7 +29,7 @@ class IggPseudo(Dataset[NoOptions]):
         sources=(),
         cvs=(CollectiveVariable("hinge_angle", "deg", 360.0, "rotation of the Fab about its hinge"),),
     )
-    options = NoOptions
+    options = TurnOptions
     presets: ClassVar[dict[str, Settings]] = {
         "small": Settings(
             preset="small",
@@ -50,20 +44,8 @@ class IggPseudo(Dataset[NoOptions]):
         )
     }
 
-    def build(self, settings: Settings, sources: Sources, options: NoOptions) -> Ensemble:
-        """Turn the Fab of the pseudo-antibody through a full circle in equal steps."""
+    def build(self, settings: Settings, sources: Sources, options: TurnOptions) -> Ensemble:
+        """Turn the Fab of the pseudo-antibody through a full circle."""
         antibody = build_pseudo_antibody()
-        angles = 360.0 * np.arange(settings.conformations) / settings.conformations
-        positions = [
-            rotate_about_bond(
-                antibody.atoms, antibody.axis_from, antibody.axis_to, antibody.moving, float(angle)
-            ).position_A
-            for angle in angles
-        ]
-        position_A = np.stack(positions).astype(np.float32)
-        return Ensemble(
-            specimen=Conformations(position_A, molmap_model(antibody.atoms, settings.resolution_A)),
-            cvs={"hinge_angle": angles},
-            population=np.full(len(angles), 1.0 / len(angles)),
-            rigid_bodies=superpose_bodies(position_A, antibody.moving.astype(np.int64)),
-        )
+        axis = (antibody.axis_from, antibody.axis_to)
+        return turning_ensemble(antibody.atoms, axis, antibody.moving, "hinge_angle", settings, options)

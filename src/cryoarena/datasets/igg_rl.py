@@ -15,8 +15,8 @@ from cryoarena.datasets.base import (
     Sources,
     dataset,
 )
-from cryoarena.datasets.draw import RandomStreams
 from cryoarena.datasets.igg_1d import Igg1d
+from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.errors import UserError
 from cryoarena.imaging.moved_bodies import MovedBodies
 from cryoarena.progress import progress_bar

@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena import __version__
-from cryoarena.datasets.base import Dataset, Ensemble, Settings, Sources
-from cryoarena.datasets.draw import RandomStreams, draw_particles
+from cryoarena.datasets.alter_ensemble import altered
+from cryoarena.datasets.base import Dataset, Settings, Sources
+from cryoarena.datasets.draw import Drawn, draw_particles
 from cryoarena.datasets.making import MAKING, is_begun
+from cryoarena.datasets.noise_spectrum import noise_spectrum, write_noise_spectrum
 from cryoarena.datasets.parallel import in_parallel
+from cryoarena.datasets.random_streams import RandomStreams
+from cryoarena.datasets.realism import Realism
+from cryoarena.datasets.write_card import write_card
 from cryoarena.datasets.write_truth import write_truth
 from cryoarena.files import (
     remove_temporary_files,
@@ -23,7 +28,10 @@ from cryoarena.files import (
     write_json,
 )
 from cryoarena.imaging.defocus import DefocusTable
-from cryoarena.imaging.simulate import Particles, signal_sums, simulate_images
+from cryoarena.imaging.images import simulate_images
+from cryoarena.imaging.layer import Layer
+from cryoarena.imaging.noise import ColouredNoise, Noise, ShotNoise, WhiteNoise
+from cryoarena.imaging.simulate import Particles, signal_sums
 from cryoarena.imaging.specimen import Specimen
 from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import write_tables
@@ -70,7 +78,7 @@ def make_dataset(
         require_empty_output(out, overwrite=False)
     require_free_space(out, 4 * settings.images * settings.box_px**2)
 
-    ensemble = dataset.build(settings, sources, options)
+    ensemble = altered(dataset.build(settings, sources, options), dataset.card, settings)
     _require_fit(ensemble.specimen, settings)
     maps = len(ensemble.population) if ensemble.mapped is None else len(ensemble.mapped)
     require_free_space(out, 4 * settings.images * settings.box_px**2 + 4 * maps * settings.box_px**3)
@@ -80,18 +88,20 @@ def make_dataset(
     else:
         require_empty_output(out, overwrite)
     write_json(out / MAKING, {"id": dataset_id})
-    particles = draw_particles(ensemble, settings, defocus_table)
-    measured = particles[:: -(-len(particles) // _MEASURED_IMAGES)]
+    drawn = draw_particles(ensemble, settings, defocus_table)
+    # The SNR is that of the molecules that the dataset is about.
+    ordinary = np.flatnonzero(drawn.shows_molecule())
+    measured = drawn.particles[ordinary[:: -(-len(ordinary) // _MEASURED_IMAGES)]]
     variance = _signal_variance(ensemble.specimen, measured, settings, processes)
-    # Noise of unit variance at D; cropping from D0 keeps values, so it divides the noise variance by (D0/D)².
-    noise_variance = variance / settings.snr * (settings.box_px / settings.source_box_px) ** 2
-    amplitude = float(1 / np.sqrt(noise_variance))
+    amplitude = float(1 / np.sqrt(_noise_variance(variance, settings)))
 
     particle_id = np.arange(1, settings.images + 1)
-    stacks = _write_stacks(ensemble.specimen, particles, settings, amplitude, out, processes)
-    write_truth(ensemble, particles, particle_id, settings, amplitude, dataset.card.is_continuous, out, processes)
-    tables = write_tables(out, _particle_set(particles, particle_id, settings, stacks))
-    _write_card(dataset, settings, ensemble, sources, recipe, dataset_id, variance, amplitude, tables, out, processes)
+    stacks = _write_stacks(ensemble.specimen, drawn, settings, amplitude, out, processes)
+    write_truth(ensemble, drawn, particle_id, settings, amplitude, dataset.card.is_continuous, out, processes)
+    if (spectrum := noise_spectrum(settings.realism.noise)) is not None:
+        write_noise_spectrum(out / "truth" / "noise_spectrum.csv", spectrum)
+    tables = write_tables(out, _particle_set(drawn, particle_id, settings, stacks))
+    write_card(dataset, ensemble, sources, recipe, dataset_id, variance, amplitude, tables, out, processes)
     (out / MAKING).unlink()
 
 
@@ -102,9 +112,12 @@ def _recipe(
     if defocus_table is not None:
         values = np.stack([defocus_table.defocus_u_A, defocus_table.defocus_v_A, defocus_table.azimuth_deg])
         table_hash = hashlib.sha256(np.ascontiguousarray(values, "<f8").tobytes()).hexdigest()
+    numbers = asdict(settings)
+    del numbers["realism"]
     return {
         "dataset": dataset.card.name,
-        **asdict(settings),
+        **numbers,
+        **_dials(settings.realism),
         "options": {name: _recorded(value) for name, value in asdict(options).items()},
         "pixel_size_A": settings.pixel_size_A,
         "snr_box_px": settings.source_box_px,
@@ -121,6 +134,14 @@ def _recipe(
 def _recorded(option: Any) -> Any:
     """Return an option as it is recorded: a file by its content, since another file may bear its name."""
     return {"file": option.name, "sha256": sha256_of(option)} if isinstance(option, Path) else option
+
+
+def _dials(realism: Realism) -> dict[str, Any]:
+    """Return the dials that are on, and the content of a noise spectrum in place of its path."""
+    dials = realism.changed()
+    if "noise" in dials and (path := Path(realism.noise)).is_file():
+        dials["noise"] = {"file": path.name, "sha256": sha256_of(path)}
+    return {"realism": dials} if dials else {}
 
 
 def _require_fit(specimen: Specimen, settings: Settings) -> None:
@@ -141,13 +162,44 @@ def _signal_variance(specimen: Specimen, particles: Particles, settings: Setting
     return float(mean_square - mean**2)
 
 
+def _noise_variance(signal_variance: float, settings: Settings) -> float:
+    """Return the variance of the noise at D, in units of the projected density.
+
+    Cropping from D0 keeps values and only the noise of the kept band; of white noise that is (D/D0)² of its variance.
+    """
+    variance = signal_variance / settings.snr * (settings.box_px / settings.source_box_px) ** 2
+    spectrum = noise_spectrum(settings.realism.noise)
+    if spectrum is not None:
+        in_band = spectrum.mean(settings.box_px, settings.pixel_size_A)
+        variance *= in_band / spectrum.mean(settings.source_box_px, settings.source_pixel_size_A)
+    return variance
+
+
+def _noise(settings: Settings) -> Noise:
+    realism = settings.realism
+    if realism.dose_e_per_A2 > 0:
+        return ShotNoise(realism.dose_e_per_A2 * settings.pixel_size_A**2)
+    spectrum = noise_spectrum(realism.noise)
+    return WhiteNoise() if spectrum is None else ColouredNoise(spectrum, settings.pixel_size_A)
+
+
 def _write_stacks(
-    specimen: Specimen, particles: Particles, settings: Settings, amplitude: float, out: Path, processes: int
+    specimen: Specimen, drawn: Drawn, settings: Settings, amplitude: float, out: Path, processes: int
 ) -> list[Path]:
-    shards = _shards(len(particles))
+    shards = _shards(len(drawn.particles))
     paths = [out / "particles" / f"{number:04d}.mrcs" for number in range(len(shards))]
+    noise = _noise(settings)
     jobs = [
-        (specimen, particles[shard], settings, amplitude, number, path)
+        (
+            specimen,
+            drawn.particles[shard],
+            [x.within(shard) for x in drawn.layers],
+            settings,
+            amplitude,
+            noise,
+            number,
+            path,
+        )
         for number, (shard, path) in enumerate(zip(shards, paths, strict=True))
         if not path.exists()
     ]
@@ -156,28 +208,36 @@ def _write_stacks(
 
 
 def _write_stack(
-    specimen: Specimen, particles: Particles, settings: Settings, amplitude: float, number: int, path: Path
+    specimen: Specimen,
+    particles: Particles,
+    layers: list[Layer],
+    settings: Settings,
+    amplitude: float,
+    noise: Noise,
+    number: int,
+    path: Path,
 ) -> None:
     rng = RandomStreams(settings.seed).generator("noise", number)
     with StackWriter(path, len(particles), settings.box_px, settings.pixel_size_A) as stack:
         for start in range(0, len(particles), _BATCH):
+            batch = slice(start, start + _BATCH)
             stack.append(
                 simulate_images(
                     specimen,
-                    particles[start : start + _BATCH],
+                    particles[batch],
                     settings.box_px,
                     settings.pixel_size_A,
                     amplitude,
                     settings.contrast_sign,
                     rng,
+                    noise,
+                    [layer.within(batch) for layer in layers],
                 )
             )
 
 
-def _particle_set(
-    particles: Particles, particle_id: NDArray[np.int64], settings: Settings, stacks: list[Path]
-) -> ParticleSet:
-    n = len(particles)
+def _particle_set(drawn: Drawn, particle_id: NDArray[np.int64], settings: Settings, stacks: list[Path]) -> ParticleSet:
+    n = len(particle_id)
     return ParticleSet(
         particle_id=particle_id,
         box_px=settings.box_px,
@@ -186,59 +246,8 @@ def _particle_set(
         stack_files=tuple(stacks),
         stack_index=np.arange(n) // SHARD_IMAGES,
         slice_index=np.arange(n) % SHARD_IMAGES,
-        poses=particles.poses,
-        ctf=particles.ctf,
+        poses=drawn.given_poses,
+        ctf=drawn.given_ctf,
         half_set=RandomStreams(settings.seed).generator("half-set").permutation(np.arange(n) % 2),
+        beam_tilt_mrad=drawn.given_beam_tilt_mrad,
     )
-
-
-def _write_card(
-    dataset: Dataset[Any],
-    settings: Settings,
-    ensemble: Ensemble,
-    sources: Sources,
-    recipe: dict[str, Any],
-    dataset_id: str,
-    variance: float,
-    amplitude: float,
-    tables: list[Path],
-    out: Path,
-    processes: int,
-) -> None:
-    """Write dataset.json, the last file: a folder that has it is whole."""
-    files = sorted(
-        {
-            *tables,
-            *(out / "particles").glob("*.mrcs"),
-            *(p for p in (out / "truth").rglob("*") if p.is_file()),
-        }
-    )
-    hashes = in_parallel("Checksums", processes, sha256_of, [(path,) for path in files])
-    card = asdict(dataset.card)
-    cvs = card.pop("cvs") if ensemble.variables is None else [asdict(variable) for variable in ensemble.variables]
-    write_json(
-        out / "dataset.json",
-        {
-            "format": 1,
-            "id": dataset_id,
-            "name": dataset.card.name,
-            "card": card,
-            "cvs": cvs,
-            "recipe": {
-                **recipe,
-                "noise_sigma": 1.0,
-                "signal_variance_at_source_box": variance,
-                "image_units_per_projected_density": amplitude,
-            },
-            "generator": {"cryoarena": __version__},
-            "notes": [*dataset.card.notes, *_stand_in_notes(dataset, sources), *ensemble.notes],
-            "files": {path.relative_to(out).as_posix(): digest for path, digest in zip(files, hashes, strict=True)},
-        },
-    )
-
-
-def _stand_in_notes(dataset: Dataset[Any], sources: Sources) -> list[str]:
-    if not sources.are_stand_ins:
-        return []
-    names = ", ".join(dict.fromkeys(source.description for source in dataset.card.stand_ins))
-    return [f"Made from stand-ins, because not all of the published models are on this machine: {names}."]

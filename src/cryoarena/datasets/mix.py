@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from cryoarena import __version__
 from cryoarena.datasets.base import CollectiveVariable, DatasetCard
-from cryoarena.datasets.draw import RandomStreams
 from cryoarena.datasets.making import MAKING, is_begun
 from cryoarena.datasets.mix_truth import Origin, check_maps, write_mix_truth
 from cryoarena.datasets.mixable import require_mixable
+from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.errors import UserError
 from cryoarena.files import remove_temporary_files, require_empty_output, require_free_space, sha256_of, write_json
 from cryoarena.particles.dataset_folder import open_particles, write_tables

@@ -16,8 +16,8 @@ from cryoarena.datasets.base import (
     Sources,
     dataset,
 )
-from cryoarena.datasets.draw import RandomStreams
 from cryoarena.datasets.energy_surface import EnergySurface
+from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.datasets.turned_body import TurnedBody, rotation
 from cryoarena.errors import UserError
 from cryoarena.structures.atoms import joined, read_atoms

@@ -1,5 +1,6 @@
 """How the rigid bodies of an object move from one conformation to the next."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,27 +62,31 @@ class RigidBodies:
     motion: RigidMotion
 
 
-def superpose_bodies(position_A: NDArray[np.floating[Any]], body: NDArray[np.int64]) -> RigidBodies:
+def superpose_bodies(position_A: Iterable[NDArray[np.floating[Any]]], body: NDArray[np.int64]) -> RigidBodies:
     """Find the motion of every body by superposing its atoms on those of conformation 0.
 
     Args:
-        position_A: (K, n, 3) atoms in K conformations.
+        position_A: (n, 3) atoms in each of K conformations.
         body: (n,) which body an atom belongs to; the numbers run from 0 without a gap.
 
     Raises:
         ValueError: when a body is not rigid to 0.01 Å.
     """
-    bodies = int(body.max()) + 1
-    rotation = np.empty((len(position_A), bodies, 3, 3))
-    translation_A = np.empty((len(position_A), bodies, 3))
-    for number in range(bodies):
-        reference = position_A[0, body == number].astype(np.float64)
-        for conformation, positions in enumerate(position_A):
-            moved = positions[body == number].astype(np.float64)
+    members = [body == number for number in range(int(body.max()) + 1)]
+    references: list[NDArray[np.float64]] = []
+    rotation: list[list[NDArray[np.float64]]] = []
+    translation_A: list[list[NDArray[np.float64]]] = []
+    for conformation, positions in enumerate(position_A):
+        if not references:
+            references = [positions[of_body].astype(np.float64) for of_body in members]
+        rotation.append([])
+        translation_A.append([])
+        for number, (of_body, reference) in enumerate(zip(members, references, strict=True)):
+            moved = positions[of_body].astype(np.float64)
             turn, shift = superpose(reference, moved)
             error = float(np.abs(reference @ turn.T + shift - moved).max())
             if error > _RIGID_TO_A:
                 raise ValueError(f"body {number} is not rigid: conformation {conformation} is {error:.3f} Å off")
-            rotation[conformation, number] = turn
-            translation_A[conformation, number] = shift
-    return RigidBodies(body, RigidMotion(rotation, translation_A))
+            rotation[-1].append(turn)
+            translation_A[-1].append(shift)
+    return RigidBodies(body, RigidMotion(np.array(rotation), np.array(translation_A)))

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from cryoarena.datasets.base import Dataset, Settings
+from cryoarena.datasets.noise_spectrum import noise_spectrum
+from cryoarena.datasets.realism import Realism
 from cryoarena.errors import UserError
 
 _SMALLEST_BOX_PX = 16
@@ -19,6 +21,7 @@ def resolve_settings(
     snr: float | None = None,
     seed: int = 0,
     conformations: int | None = None,
+    realism: Realism = Realism(),
 ) -> Settings:
     """Take a preset's numbers, replace those given, and check them.
 
@@ -28,7 +31,7 @@ def resolve_settings(
     if preset not in dataset.presets:
         known = ", ".join(sorted(dataset.presets))
         raise UserError(f"{dataset.card.name} has no preset {preset!r}; it has: {known}")
-    settings = replace(dataset.presets[preset], seed=seed)
+    settings = replace(dataset.presets[preset], seed=seed, realism=realism)
     if images is not None:
         settings = replace(settings, images=images)
     if box_px is not None:
@@ -58,4 +61,14 @@ def resolve_settings(
         )
     if settings.seed < 0:
         raise UserError(f"--seed must not be negative, not {settings.seed}")
-    return settings
+    realism.check()
+    noise_spectrum(realism.noise)
+    return settings if realism.dose_e_per_A2 == 0 else _with_snr_of_dose(settings, snr)
+
+
+def _with_snr_of_dose(settings: Settings, snr: float | None) -> Settings:
+    """Return settings with the SNR that follows from the dose: of N electrons in a pixel the variance is N."""
+    if snr is not None:
+        raise UserError("--snr cannot be given where --realism dose_e_per_A2 is: the dose decides it")
+    electrons_per_px = settings.realism.dose_e_per_A2 * settings.source_pixel_size_A**2
+    return replace(settings, snr=settings.realism.dose_contrast**2 * electrons_per_px)

@@ -7,9 +7,9 @@ import numpy as np
 
 from cryoarena.datasets.base import Ensemble, Settings, Sources
 from cryoarena.datasets.cv_table import read_cv_table
-from cryoarena.datasets.draw import RandomStreams
 from cryoarena.datasets.energy_surface import EnergySurface, read_energy_surface
 from cryoarena.datasets.frame_shares import boltzmann_shares, choose_frames, spread_along
+from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.datasets.simulation_frames import measure_frames
 from cryoarena.errors import UserError
 from cryoarena.imaging.placed_specimen import PlacedSpecimen

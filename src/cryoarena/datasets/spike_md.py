@@ -15,8 +15,8 @@ from cryoarena.datasets.base import (
     Sources,
     dataset,
 )
-from cryoarena.datasets.draw import RandomStreams
 from cryoarena.datasets.frame_shares import spread_along
+from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.datasets.rigid_bodies import RigidBodies, RigidMotion
 from cryoarena.datasets.simulation import MAPS, SimulationOptions, simulation_ensemble
 from cryoarena.datasets.spike_opening import CHAINS, SpikeOpening, spike_opening

@@ -10,9 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryoarena.datasets.energy_surface import EnergySurface, read_energy_surface
+from cryoarena.datasets.noise_spectrum import read_noise_spectrum
 from cryoarena.datasets.rigid_bodies import RigidMotion
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
+from cryoarena.imaging.defocus import DefocusTable
+from cryoarena.imaging.noise import NoiseSpectrum
 from cryoarena.imaging.poses import Poses
 from cryoarena.volumes.mrc import read_volume
 
@@ -35,6 +38,9 @@ class Truth:
         body_names: (B,) file names of the maps of the bodies in conformation 0.
         energy: free energy that the population follows, or None.
         states: (K,) state 0 … S - 1 of every conformation where several make up a state, or None: each is its own.
+        junk_images: number of particles of the dataset that are junk; they are not among the N.
+        defocus: true defocus of the particles where methods are given a wrong one, else None.
+        noise_spectrum: of noise that is not white, else None.
     """
 
     folder: Path
@@ -49,6 +55,9 @@ class Truth:
     rigid_motion: RigidMotion | None = None
     body_names: tuple[str, ...] = ()
     energy: EnergySurface | None = None
+    junk_images: int = 0
+    defocus: DefocusTable | None = None
+    noise_spectrum: NoiseSpectrum | None = None
     states: NDArray[np.int64] | None = None
 
     @property
@@ -96,6 +105,7 @@ class Truth:
             particle_id=self.particle_id[rows],
             conformation=self.conformation[rows],
             poses=None if self.poses is None else self.poses[rows],
+            defocus=None if self.defocus is None else self.defocus[rows],
         )
 
     def masks(self) -> dict[str, NDArray[np.float32] | None]:
@@ -154,7 +164,7 @@ def cv_embedding(cvs: Mapping[str, NDArray[np.float64]], periods: Mapping[str, f
 
 
 def open_truth(folder: Path) -> Truth:
-    """Open the truth of a dataset folder.
+    """Open the truth of a dataset folder; junk is left out of it, because nothing is true about it.
 
     Raises:
         UserError: when the folder is no dataset or has no truth.
@@ -165,6 +175,9 @@ def open_truth(folder: Path) -> Truth:
         if not path.exists():
             raise UserError(f"{path} does not exist; a dataset can only be scored where its truth is")
     particles, conformations = (pd.read_parquet(path) for path in paths)
+    images = len(particles)
+    if "junk" in particles:
+        particles = particles[particles["junk"] == ""]
     conformations = conformations.sort_values("conformation")
     rigid_motion, body_names = _read_bodies(folder / "truth" / "bodies.parquet")
     return Truth(
@@ -174,6 +187,7 @@ def open_truth(folder: Path) -> Truth:
         conformation=particles["conformation"].to_numpy(np.int64),
         poses=_true_poses(particles),
         cvs={cv["name"]: conformations[f"cv_{cv['name']}"].to_numpy(np.float64) for cv in info["cvs"]},
+        junk_images=images - len(particles),
         periods={cv["name"]: cv["period"] for cv in info["cvs"]},
         population=conformations["population"].to_numpy(np.float64),
         volume_names=tuple(conformations["volume"]),
@@ -181,6 +195,10 @@ def open_truth(folder: Path) -> Truth:
         body_names=body_names,
         energy=read_energy_surface(energy) if (energy := folder / "truth" / "energy.npz").exists() else None,
         states=conformations["state"].to_numpy(np.int64) if "state" in conformations else None,
+        defocus=_true_defocus(particles),
+        noise_spectrum=read_noise_spectrum(noise)
+        if (noise := folder / "truth" / "noise_spectrum.csv").exists()
+        else None,
     )
 
 
@@ -192,6 +210,13 @@ def _true_poses(particles: pd.DataFrame) -> Poses | None:
         particles[rotation].to_numpy(np.float64).reshape(-1, 3, 3),
         particles[["shift_x_A", "shift_y_A"]].to_numpy(np.float64),
     )
+
+
+def _true_defocus(particles: pd.DataFrame) -> DefocusTable | None:
+    columns = ("defocus_u_A", "defocus_v_A", "defocus_azimuth_deg")
+    if columns[0] not in particles:
+        return None
+    return DefocusTable(*(particles[name].to_numpy(np.float64) for name in columns))
 
 
 def _read_bodies(path: Path) -> tuple[RigidMotion | None, tuple[str, ...]]:

@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryoarena.datasets.base import Ensemble, Settings
+from cryoarena.datasets.draw import Drawn
 from cryoarena.datasets.parallel import in_parallel
 from cryoarena.datasets.rigid_bodies import RigidBodies
 from cryoarena.files import atomic_path
-from cryoarena.imaging.simulate import Particles
 from cryoarena.imaging.specimen import Conformations, Specimen
 from cryoarena.structures.density import ScatteringModel
 from cryoarena.structures.render import render_volume
@@ -22,7 +22,7 @@ from cryoarena.volumes.voxel_embedding import voxel_embedding
 
 def write_truth(
     ensemble: Ensemble,
-    particles: Particles,
+    drawn: Drawn,
     particle_id: NDArray[np.int64],
     settings: Settings,
     amplitude: float,
@@ -62,18 +62,25 @@ def write_truth(
     if ensemble.state is not None:
         conformations["state"] = ensemble.state
     _write_parquet(truth / "conformations.parquet", conformations)
+    particles = drawn.particles
     rotation = particles.poses.rotation_object_to_image
     columns: dict[str, NDArray[Any]] = {
         "particle_id": particle_id,
-        "conformation": particles.conformation,
-        **{name: values[particles.conformation] for name, values in cvs.items()},
+        "conformation": drawn.conformation,
+        **{name: _of_particles(values, drawn.conformation) for name, values in cvs.items()},
         **{f"rotation_object_to_image_{i}{j}": rotation[:, i, j] for i in range(3) for j in range(3)},
         "shift_x_A": particles.poses.shift_A[:, 0],
         "shift_y_A": particles.poses.shift_A[:, 1],
+        **drawn.columns,
     }
     _write_parquet(truth / "particles.parquet", columns)
     if ensemble.rigid_bodies is not None:
         _write_bodies(ensemble.specimen, ensemble.rigid_bodies, settings, amplitude, truth)
+
+
+def _of_particles(values: NDArray[np.float64], conformation: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the CV of every particle; NaN where it has no conformation."""
+    return np.where(conformation < 0, np.nan, values[conformation])
 
 
 def _write_voxel_embedding(

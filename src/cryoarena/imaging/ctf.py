@@ -1,11 +1,13 @@
 """The contrast transfer function."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cryoarena.imaging.defocus import DefocusTable
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class CtfParameters:
     def __getitem__(self, index: NDArray[np.int64] | slice) -> "CtfParameters":
         """Return the parameters of some particles."""
         return CtfParameters(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def with_defocus(self, defocus: DefocusTable) -> "CtfParameters":
+        """Return the parameters with the defocus of another table of N rows."""
+        return replace(
+            self,
+            defocus_u_A=defocus.defocus_u_A,
+            defocus_v_A=defocus.defocus_v_A,
+            defocus_azimuth_deg=defocus.azimuth_deg,
+        )
 
 
 def electron_wavelength_A(voltage_kV: Any) -> Any:

@@ -18,6 +18,10 @@ class DefocusTable:
     def __len__(self) -> int:
         return len(self.defocus_u_A)
 
+    def __getitem__(self, index: NDArray[np.int64]) -> "DefocusTable":
+        """Return some of the rows."""
+        return DefocusTable(self.defocus_u_A[index], self.defocus_v_A[index], self.azimuth_deg[index])
+
 
 def parametric_defocus(n: int, rng: np.random.Generator) -> DefocusTable:
     """Draw n defoci of a typical 300 kV session.
@@ -36,4 +40,4 @@ def parametric_defocus(n: int, rng: np.random.Generator) -> DefocusTable:
 def draw_defocus(table: DefocusTable, n: int, rng: np.random.Generator) -> DefocusTable:
     """Draw n rows of a table, without replacement while it has enough rows."""
     rows = rng.permutation(len(table))[:n] if n <= len(table) else rng.integers(len(table), size=n)
-    return DefocusTable(table.defocus_u_A[rows], table.defocus_v_A[rows], table.azimuth_deg[rows])
+    return table[rows]

@@ -31,3 +31,17 @@ def random_poses(n: int, max_shift_A: float, rng: np.random.Generator) -> Poses:
     """Draw rotations uniform on SO(3) and shifts uniform in the square [-max_shift_A, max_shift_A]²."""
     rotations = Rotation.random(n, rng=rng).as_matrix()
     return Poses(rotations, rng.uniform(-max_shift_A, max_shift_A, size=(n, 2)))
+
+
+def perturbed_poses(poses: Poses, rotation_error_deg: float, shift_error_A: float, rng: np.random.Generator) -> Poses:
+    """Return poses with normal, isotropic errors.
+
+    Args:
+        poses: true ones.
+        rotation_error_deg: root mean square angle between the true and the returned rotation (small angles).
+        shift_error_A: standard deviation along x and along y.
+        rng: of the errors.
+    """
+    turn = Rotation.from_rotvec(np.deg2rad(rotation_error_deg) / np.sqrt(3) * rng.standard_normal((len(poses), 3)))
+    shift_A = poses.shift_A + shift_error_A * rng.standard_normal((len(poses), 2))
+    return Poses(turn.as_matrix() @ poses.rotation_object_to_image, shift_A)

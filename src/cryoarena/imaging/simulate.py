@@ -1,4 +1,4 @@
-"""Simulate particle images: project, apply the CTF, add noise.
+"""Simulate what images show of particles: project, apply the CTF.
 
 Cropping from the source box D₀ to D is done by sampling only the wanted band: the spectrum of a projection does
 not depend on the box, so the images equal those simulated at D₀ and then Fourier-cropped (tested).
@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.imaging.ctf import CtfParameters, ctf
+from cryoarena.imaging.imperfections import Imperfections
 from cryoarena.imaging.poses import Poses
 from cryoarena.imaging.project import AtomProjector, VolumeProjector
 from cryoarena.imaging.specimen import Specimen
-from cryoarena.imaging.spectrum import frequencies, sum_of_squares, to_images
+from cryoarena.imaging.spectrum import frequencies, sum_of_squares
 from cryoarena.structures.density import ScatteringModel
 from cryoarena.structures.render import render_volume
 
@@ -36,18 +37,25 @@ class Particles:
         conformation: (N,) index into the specimen's conformations.
         poses: true poses.
         ctf: CTF parameters.
+        imperfections: of specimen and microscope, or None where there are none.
     """
 
     conformation: NDArray[np.int64]
     poses: Poses
     ctf: CtfParameters
+    imperfections: Imperfections | None = None
 
     def __len__(self) -> int:
         return len(self.conformation)
 
-    def __getitem__(self, index: slice) -> "Particles":
-        """Return a range of the particles."""
-        return Particles(self.conformation[index], self.poses[index], self.ctf[index])
+    def __getitem__(self, index: NDArray[np.int64] | slice) -> "Particles":
+        """Return some of the particles."""
+        return Particles(
+            self.conformation[index],
+            self.poses[index],
+            self.ctf[index],
+            None if self.imperfections is None else self.imperfections[index],
+        )
 
 
 def projection_cost_s(
@@ -141,6 +149,17 @@ def apply_ctf(
     return np.asarray(spectra * (-contrast_sign * ctf(parameters, frequency_x, frequency_y)), np.complex64)
 
 
+def signal_spectra(
+    specimen: Specimen, particles: Particles, box_px: int, pixel_size_A: float, contrast_sign: int
+) -> NDArray[np.complex64]:
+    """Return the noise-free spectra (n, D, D//2 + 1) of some particles as the microscope shows them."""
+    spectra = project(specimen, particles, box_px, pixel_size_A)
+    spectra = apply_ctf(spectra, particles.ctf, pixel_size_A, contrast_sign)
+    if particles.imperfections is not None:
+        spectra *= particles.imperfections.transfer(particles.ctf, *frequencies(box_px, pixel_size_A))
+    return spectra
+
+
 def signal_sums(specimen: Specimen, particles: Particles, box_px: int, pixel_size_A: float) -> tuple[float, float]:
     """Return Σ x and Σ x² over all pixels of the noise-free, CTF-applied images at box `box_px`.
 
@@ -149,24 +168,7 @@ def signal_sums(specimen: Specimen, particles: Particles, box_px: int, pixel_siz
     total, total_squares = 0.0, 0.0
     for start in range(0, len(particles), _BATCH):
         batch = particles[start : start + _BATCH]
-        spectra = apply_ctf(project(specimen, batch, box_px, pixel_size_A), batch.ctf, pixel_size_A, 1)
+        spectra = signal_spectra(specimen, batch, box_px, pixel_size_A, 1)
         total += float(spectra[:, 0, 0].real.sum(dtype=np.float64))
         total_squares += float(sum_of_squares(spectra).sum())
     return total, total_squares
-
-
-def simulate_images(
-    specimen: Specimen,
-    particles: Particles,
-    box_px: int,
-    pixel_size_A: float,
-    amplitude: float,
-    contrast_sign: int,
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Return images (n, D, D) = -contrast_sign · amplitude · CTF·projection + white noise of unit variance."""
-    spectra = project(specimen, particles, box_px, pixel_size_A)
-    images = to_images(apply_ctf(spectra, particles.ctf, pixel_size_A, contrast_sign))
-    images *= np.float32(amplitude)
-    images += rng.standard_normal(images.shape, dtype=np.float32)
-    return images

@@ -42,8 +42,9 @@ class BayesPosterior:
 def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64], report: Report) -> BayesPosterior:
     """Compute the posterior over conformations given everything but the conformation.
 
-    An image is y = -contrast_sign · CTF · P_c + white noise of unit variance, with P_c the projection of map c, hence
-    log p(y | c) = -½ Σ_pixels (y - y_c)² + constant, summed by Parseval's theorem over half of the Fourier plane.
+    An image is y = -contrast_sign · CTF · P_c + noise of unit variance, with P_c the projection of map c, hence
+    log p(y | c) = -½ Σ_k |y - y_c|² / N(k) + constant, summed over half of the Fourier plane (Parseval's theorem), with
+    N the power of the noise, 1 where it is white.
     Coefficients beyond |k| = D/2 - 1, which the maps do not reach, are left out. Projections are exact (NUFFT).
 
     Args:
@@ -56,12 +57,13 @@ def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64
     points = ImagePoints.within(box_px, box_px / 2 - 1, torch.device("cpu"))
     batches = list(fourier_batches(particles, points, rows, _BATCH))
     mapped = truth.mapped
+    weight = _weight(points, truth)
     log_likelihood = np.empty((len(rows), len(mapped)))
     for number, conformation in enumerate(mapped):
         # In image units the sum of a true map along z is the projection; the projector multiplies by the pixel.
         volume = truth.volume(int(conformation)) / np.float32(truth.pixel_size_A)
         projector = VolumeProjector(volume, truth.pixel_size_A, box_px, truth.pixel_size_A)
-        log_likelihood[:, number] = np.concatenate(list(_log_likelihoods(projector, batches, points)))
+        log_likelihood[:, number] = np.concatenate(list(_log_likelihoods(projector, batches, points, weight)))
         report(number + 1, len(mapped), f"maps compared with {len(rows)} images")
     return from_log_likelihood(rows, log_likelihood, truth.population[mapped])
 
@@ -86,13 +88,24 @@ def sample_rows(n: int, conformations: int, seed: int = 0) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
 
 
-def _log_likelihoods(
-    projector: VolumeProjector, batches: list[Batch], points: ImagePoints
-) -> Iterator[NDArray[np.float64]]:
-    """Yield Re<y, y_c> - ½|y_c|² of each batch: |y|² is the same for every conformation."""
+def _weight(points: ImagePoints, truth: Truth) -> NDArray[np.float64]:
+    """Return how much every point of the half plane counts."""
     ky, kx = points.ky.numpy(), points.kx.numpy()
     # Every pair ±k counts twice, the origin once.
     weight = np.where((kx == 0) & (ky == 0), 1.0, 2.0) / points.box_px**2
+    if truth.noise_spectrum is not None:
+        frequency_per_A = np.hypot(ky, kx) / (points.box_px * truth.pixel_size_A)
+        weight *= truth.noise_spectrum.mean(points.box_px, truth.pixel_size_A) / truth.noise_spectrum.at(
+            frequency_per_A
+        )
+    return np.asarray(weight)
+
+
+def _log_likelihoods(
+    projector: VolumeProjector, batches: list[Batch], points: ImagePoints, weight: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """Yield Re<y, y_c> - ½|y_c|² of each batch, weighted: |y|² is the same for every conformation."""
+    ky, kx = points.ky.numpy(), points.kx.numpy()
     for batch in batches:
         spectra = projector.project(batch.rotations.double().numpy(), np.zeros((len(batch.rows), 2)))
         predicted = batch.ctf.numpy() * spectra[:, ky, kx]

@@ -6,7 +6,7 @@ and conformation, is affordable on any dataset.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ class Observers:
         if not path.exists():
             method = methods.get("consensus")
             with progress_bar("Floor: consensus") as report:
-                fitted = method.fit(self._particles(), method.options(), self.device, 0, report)
+                fitted = method.fit(open_particles(self.truth.folder), method.options(), self.device, 0, report)
             write_volume(path, fitted.volumes_at(fitted.representatives)[0], self.truth.pixel_size_A)
         return self._of_maps(lambda conformation: read_volume(path)[0], "the consensus map for every image")
 
@@ -159,7 +159,16 @@ class Observers:
         return self.truth.folder / "truth" / "limits"
 
     def _particles(self) -> ParticleSet:
-        return open_particles(self.truth.folder)
+        """Return the particles of the truth with their true poses and defoci, whatever methods are given."""
+        particles = open_particles(self.truth.folder)
+        order = np.argsort(particles.particle_id)
+        rows = order[np.searchsorted(particles.particle_id, self.truth.particle_id, sorter=order)]
+        particles = particles.subset(rows)
+        if self.truth.poses is not None:
+            particles = replace(particles, poses=self.truth.poses)
+        if self.truth.defocus is not None and particles.ctf is not None:
+            particles = replace(particles, ctf=particles.ctf.with_defocus(self.truth.defocus))
+        return particles
 
     def _sampled_rows(self) -> NDArray[np.int64]:
         return sample_rows(len(self.truth.particle_id), max(1, len(self.truth.mapped)))

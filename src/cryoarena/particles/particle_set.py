@@ -27,6 +27,7 @@ class ParticleSet:
         poses: or None when unknown.
         ctf: or None when unknown.
         half_set: (N,) 0 or 1, or None when none was chosen.
+        beam_tilt_mrad: (N, 2) along image x and y, or None when unknown.
     """
 
     particle_id: NDArray[np.int64]
@@ -39,6 +40,7 @@ class ParticleSet:
     poses: Poses | None
     ctf: CtfParameters | None
     half_set: NDArray[np.int64] | None = None
+    beam_tilt_mrad: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.particle_id)
@@ -53,6 +55,7 @@ class ParticleSet:
             poses=None if self.poses is None else self.poses[rows],
             ctf=None if self.ctf is None else self.ctf[rows],
             half_set=None if self.half_set is None else self.half_set[rows],
+            beam_tilt_mrad=None if self.beam_tilt_mrad is None else self.beam_tilt_mrad[rows],
         )
 
     def images(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from cryoarena.imaging.poses import Poses
 from cryoarena.particles.euler import rotation_from_relion
 from cryoarena.particles.image_paths import find_stack
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.particles.relion_columns import ANGLES, CTF, IMAGE_NAME, OPTICS_GROUP, PARTICLE_ID
+from cryoarena.particles.relion_columns import ANGLES, BEAM_TILT, CTF, IMAGE_NAME, OPTICS_GROUP, PARTICLE_ID
 from cryoarena.particles.stack import open_stack
 from cryoarena.particles.star_table import Table, read_tables
 
@@ -19,6 +19,7 @@ _ZERO_IF_ABSENT = {"rlnPhaseShift", "rlnCtfBfactor"}
 _TEXT = (IMAGE_NAME, PARTICLE_ID)
 _NUMBERS = {
     *ANGLES,
+    *BEAM_TILT,
     *CTF.values(),
     OPTICS_GROUP,
     *("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginX", "rlnOriginY"),
@@ -30,7 +31,7 @@ _NUMBERS = {
 def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
     """Read a particle table; stacks are looked for but not opened (unless the table does not tell the box).
 
-    Beam tilt, higher aberrations and anisotropic magnification are not read. A table without particle ids
+    Higher aberrations and anisotropic magnification are not read. A table without particle ids
     numbers its particles from 1.
 
     Args:
@@ -62,6 +63,7 @@ def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
         poses=table.poses(pixel_size_A),
         ctf=table.ctf(),
         half_set=table.numbers("rlnRandomSubset").astype(np.int64) - 1 if table.has("rlnRandomSubset") else None,
+        beam_tilt_mrad=table.beam_tilt_mrad(),
     )
 
 
@@ -151,6 +153,11 @@ class _Particles:
                 for field, name in CTF.items()
             }
         )
+
+    def beam_tilt_mrad(self) -> NDArray[np.float64] | None:
+        if not any(self.has(name) for name in BEAM_TILT):
+            return None
+        return np.stack([self.optional(name, 0) for name in BEAM_TILT], axis=1)
 
     def _find_optics_rows(self) -> NDArray[np.int64]:
         """Return for each particle its row in the optics table."""

@@ -4,6 +4,7 @@
 PARTICLE_ID = "rlnParticleName"
 IMAGE_NAME = "rlnImageName"
 OPTICS_GROUP = "rlnOpticsGroup"
+BEAM_TILT = ("rlnBeamTiltX", "rlnBeamTiltY")
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 CTF = {
     "defocus_u_A": "rlnDefocusU",

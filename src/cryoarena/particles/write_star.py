@@ -9,7 +9,7 @@ from cryoarena.files import atomic_path
 from cryoarena.particles.euler import relion_from_rotation
 from cryoarena.particles.image_paths import relative_stack_names
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.particles.relion_columns import ANGLES, CTF, IMAGE_NAME, OPTICS_GROUP, PARTICLE_ID
+from cryoarena.particles.relion_columns import ANGLES, BEAM_TILT, CTF, IMAGE_NAME, OPTICS_GROUP, PARTICLE_ID
 from cryoarena.particles.star_table import Column, write_table
 
 
@@ -55,12 +55,16 @@ def write_star(path: Path, particles: ParticleSet) -> None:
 def _optics(particles: ParticleSet) -> tuple[NDArray[np.int64], list[Column]]:
     """Return the optics group of each particle, from 1, and the table of groups."""
     group, groups, extra = np.ones(len(particles), np.int64), 1, list[Column]()
+    values: dict[str, NDArray[np.float64]] = {}
     if particles.ctf is not None:
         fields = ("voltage_kV", "cs_mm", "amplitude_contrast")
-        values = np.stack([getattr(particles.ctf, field) for field in fields], axis=1)
-        distinct, inverse = np.unique(values, axis=0, return_inverse=True)
+        values |= {CTF[field]: getattr(particles.ctf, field) for field in fields}
+    if particles.beam_tilt_mrad is not None:
+        values |= dict(zip(BEAM_TILT, particles.beam_tilt_mrad.T, strict=True))
+    if values:
+        distinct, inverse = np.unique(np.stack(list(values.values()), axis=1), axis=0, return_inverse=True)
         group, groups = inverse.reshape(-1) + 1, len(distinct)
-        extra = [Column(CTF[field], distinct[:, i]) for i, field in enumerate(fields)]
+        extra = [Column(name, distinct[:, i]) for i, name in enumerate(values)]
     numbers = np.arange(1, groups + 1)
     return group, [
         Column(OPTICS_GROUP, numbers),
