@@ -29,7 +29,9 @@ def test_maps_that_differ_least_are_joined() -> None:
 
 
 def test_more_states_than_the_maps_show_are_refused() -> None:
-    with pytest.raises(UserError, match=r"the 6 maps show 3 different states at a minimal occupancy of 0\.5, not 5"):
+    with pytest.raises(
+        UserError, match=r"6 maps show no more than 3 different states at a minimal occupancy of 0\.5, not 5"
+    ):
         find_states(STATES[SHOWN].astype(float), MASS_KDA, 5, 0.5)
 
 

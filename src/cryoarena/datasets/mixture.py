@@ -36,7 +36,7 @@ def choose_models(
     if counts and len(counts) != len(models):
         raise UserError(f"there are {len(counts)} numbers of particles for {len(models)} models; give one for each")
     if wanted > len(models):
-        raise UserError(f"{wanted} conformations need as many models, but there are {len(models)}; give --models")
+        raise UserError(f"{wanted} conformations need as many models, but there are {len(models)}; ask for fewer")
     taken = np.round(np.linspace(0, len(models) - 1, wanted)).astype(int)
     share = np.array(counts or [1] * len(models), np.float64)[taken]
     return tuple(models[number] for number in taken), share / share.sum()

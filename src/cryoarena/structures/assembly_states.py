@@ -44,10 +44,11 @@ def find_states(
     different_kDa = [(shown[i] != shown[j]) @ mass_kDa for i, j in zip(*np.triu_indices(len(shown), 1), strict=True)]
     group = fcluster(linkage(np.array(different_kDa), "average"), count, "maxclust")
     present = np.stack([occupancy[group == number].mean(axis=0) > threshold for number in np.unique(group)])
-    if len(np.unique(present, axis=0)) < count:
+    found = len(np.unique(present, axis=0))
+    if found < count:
         raise UserError(
-            f"the {len(occupancy)} maps show {len(np.unique(present, axis=0))} different states at a minimal occupancy "
-            f"of {threshold:g}, not {count}; ask for fewer conformations"
+            f"the {len(occupancy)} maps show no more than {found} different states at a minimal occupancy of "
+            f"{threshold:g}, not {count}; ask for fewer conformations or change min_occupancy"
         )
     if not present.any(axis=1).all():
         raise UserError(f"a state has no segment at a minimal occupancy of {threshold:g}; choose a lower one")
