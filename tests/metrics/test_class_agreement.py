@@ -186,12 +186,26 @@ def test_bad_input_is_one_sentence(labels):
         class_agreement(embedding, labels, seed=0)
     with pytest.raises(UserError, match="embedding has 1199 rows but the truth has 1200"):
         class_agreement(embedding[1:], labels, seed=0)
-    with pytest.raises(NotApplicable, match="at least 2 true states"):
-        class_agreement(latents(labels, 0.1), np.zeros_like(labels), seed=0)
-    with pytest.raises(NotApplicable, match="of 2 or more images each, not 1200 states"):
-        class_agreement(latents(labels, 0.1), np.arange(1200), seed=0)
     with pytest.raises(UserError, match="posterior"):
         posterior_class_agreement(np.full((1200, 3), np.nan), labels, seed=0)
+
+
+@pytest.mark.parametrize("share", [0.8, 1.3, 0.0])
+def test_posterior_must_be_probabilities(labels, share):
+    posterior = np.eye(8)[labels]
+    posterior[7] *= share
+    with pytest.raises(UserError, match=f"row 7 of the posterior sums to {share:.3g}, not to 1"):
+        posterior_class_agreement(posterior, labels, seed=0)
+    posterior[4, 0] = -0.2
+    with pytest.raises(UserError, match="row 4 of the posterior has a negative probability"):
+        posterior_class_agreement(posterior, labels, seed=0)
+
+
+def test_one_state_and_a_continuum_have_no_classes(labels):
+    with pytest.raises(NotApplicable, match="at least 2 true states"):
+        class_agreement(latents(labels, 0.1), np.zeros_like(labels), seed=0)
+    with pytest.raises(NotApplicable, match="of 2 or more images each, but 1200 images have 1200"):
+        class_agreement(latents(labels, 0.1), np.arange(1200), seed=0)
 
 
 def test_are_registered():

@@ -6,7 +6,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
 from cryoarena.errors import UserError
-from cryoarena.metrics.base import Score, metrics
+from cryoarena.metrics.base import NotApplicable, Score, metrics
 from cryoarena.metrics.cv_regression import cv_regression
 
 
@@ -115,10 +115,16 @@ def test_metric_is_registered_and_a_constant_cv_has_no_value():
         "cv_periods": {"same": None, "angle": 360.0},
         "seed": 0,
     }
-    scores = entry.compute(**{need: inputs[need] for need in entry.card.needs}).scores
-    assert set(scores) == {"r2/same", "r2/angle"}
-    assert np.isnan(scores["r2/same"].value)
-    assert np.isfinite(scores["r2/angle"].value)
+    result = entry.compute(**{need: inputs[need] for need in entry.card.needs})
+    assert result.absent == {"r2/same": "same is the same for all images"}
+    assert set(result.scores) == {"r2/angle"}
+    assert np.isfinite(result.scores["r2/angle"].value)
+
+
+def test_images_of_one_conformation_have_nothing_to_predict():
+    result = cv_regression(np.random.default_rng(0).normal(size=(100, 2)), {"a": np.ones(100)}, {"a": 360.0})
+    assert not result.scores
+    assert set(result.absent) == {"r2/a"}
 
 
 def test_refuses_bad_input():
@@ -130,7 +136,7 @@ def test_refuses_bad_input():
     broken[5] = np.nan
     with pytest.raises(UserError, match="1 of 100 rows of the embedding hold NaN or infinity, the first is row 5"):
         of_angle(broken, angle)
-    with pytest.raises(UserError, match="at least 25 images, not 24"):
+    with pytest.raises(NotApplicable, match="at least 25 images, but the dataset has 24"):
         of_angle(embedding[:24], angle[:24])
-    with pytest.raises(UserError, match="no collective variable"):
+    with pytest.raises(NotApplicable, match="no collective variable"):
         cv_regression(embedding, {}, {})

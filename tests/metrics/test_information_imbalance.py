@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from cryoarena.errors import UserError
-from cryoarena.metrics.base import metrics
+from cryoarena.metrics.base import NotApplicable, metrics
 from cryoarena.metrics.embedding_space import embedding_space
 from cryoarena.metrics.entanglement import entanglement
 from cryoarena.metrics.imbalance import Imbalance, imbalance
@@ -145,12 +145,21 @@ def test_same_space_and_independent_spaces_have_the_extreme_values():
 
 def test_a_constant_embedding_knows_exactly_nothing():
     angle, truth = discrete_circle()
-    scores = information_imbalance(np.ones((400, 3)), truth, circle_of(jitter(angle, 0.05, 0))).scores
+    result = information_imbalance(np.ones((400, 3)), truth, circle_of(jitter(angle, 0.05, 0)))
     for direction in _DIRECTIONS:
-        assert scores[f"standard/{direction}"].value == pytest.approx(1, abs=1e-12)
-        # hardly any row differs from the first, and the authors drop those that do not
-        assert np.isnan(scores[f"cryobench/{direction}"].value)
-        assert scores[f"cryobench/{direction}"].n == 0
+        for end in ("", "/nearest"):
+            assert result.scores[f"standard/{direction}{end}"].value == pytest.approx(1, abs=1e-12)
+            # hardly any row differs from the first, and the authors drop those that do not
+            assert "of 400 images only 1 differ" in result.absent[f"cryobench/{direction}{end}"]
+    assert not any(key.startswith("cryobench") for key in result.scores)
+
+
+def test_entanglement_of_a_constant_embedding_has_standard_values_and_says_why_no_others():
+    rng = np.random.default_rng(0)
+    result = entanglement(np.ones((100, 2)), rng.normal(size=(100, 9)), rng.normal(size=(100, 4)))
+    assert len(result.scores) == len(result.absent) == 8
+    assert all(score.value == pytest.approx(1) for score in result.scores.values())
+    assert all(key.startswith("cryobench/") for key in result.absent)
 
 
 def test_a_part_is_contained_in_the_whole_and_not_the_reverse():
@@ -276,9 +285,7 @@ def test_refuses_bad_embeddings():
         information_imbalance(truth[:4], truth[:4], jittered[:4])
 
 
-def test_one_class_only_is_no_better_than_chance():
-    rng = np.random.default_rng(0)
+def test_one_true_state_has_no_neighbours_to_tell():
     truth = np.ones((300, 1))
-    scores = information_imbalance(rng.normal(size=(300, 2)), truth, jitter(truth, 0.1, 0)).scores
-    assert scores["standard/latent_to_truth"].value == pytest.approx(1)
-    assert scores["cryobench/latent_to_truth"].value == pytest.approx(1, abs=0.1)
+    with pytest.raises(NotApplicable, match="same true coordinates"):
+        information_imbalance(np.random.default_rng(0).normal(size=(300, 2)), truth, jitter(truth, 0.1, 0))

@@ -130,6 +130,15 @@ def test_no_defect_beats_the_truth(single, noisy_latents, noisy_maps) -> None:
                     assert found <= best + 1e-6, (name, key, found, best)
 
 
+def test_values_lie_in_the_range_that_the_card_states(single, noisy_latents, noisy_maps) -> None:
+    for results in (*single.values(), *noisy_latents, *noisy_maps):
+        for name, result in results.items():
+            card = metrics.get(name).card
+            for key, found in ({} if isinstance(result, NoResult) else result.scores).items():
+                if found.unit in (None, card.unit):
+                    assert card.range[0] - 1e-9 <= found.value <= card.range[1] + 1e-9, (name, key, found.value)
+
+
 @pytest.mark.parametrize("statistic", OF_PARTICLES, ids="/".join)
 def test_growing_noise_on_latents_is_seen(noisy_latents, statistic) -> None:
     assert_never_better(noisy_latents, statistic)
@@ -192,6 +201,42 @@ def test_aligned_fsc_is_only_for_answers_with_their_own_poses(truth) -> None:
     answer = replace(mock.perfect(truth), estimated_poses=None)
     results = judged(answer, truth, "aligned-fsc", "pose-error")
     assert [result.status for result in results.values()] == ["not_applicable", "not_applicable"]
+    assert {result.reason for result in results.values()} == {"the method was given the poses and estimated none"}
+
+
+def test_every_value_of_a_constant_latent_is_there_or_has_a_reason(single) -> None:
+    for name, result in single["constant_latent"].items():
+        if isinstance(result, NoResult):
+            assert (name, result.status) == ("image-quality", "not_applicable")
+            continue
+        assert all(np.isfinite(found.value) for found in result.scores.values()), name
+        assert set(result.scores) | set(result.absent) >= set(single["perfect"][name].scores), name
+
+
+def test_what_a_strangers_metric_or_method_raises_costs_one_score_only(truth) -> None:
+    def maps_of(rows: np.ndarray) -> np.ndarray:
+        raise RuntimeError("out of luck")
+
+    results = judged(replace(mock.perfect(truth), maps_of=maps_of), truth, "per-image-fsc", "pmn")
+    assert results["per-image-fsc"] == NoResult("failed", "RuntimeError: out of luck")
+    assert isinstance(results["pmn"], MetricResult)
+
+
+def test_progress_names_the_metric_and_never_goes_back(truth) -> None:
+    told: list[tuple[float, float, str]] = []
+    names = ("per-image-fsc", "per-conformation-fsc", "sample-fsc", "cv-regression")
+    judge(
+        mock.perfect(truth),
+        truth,
+        judged_rows(truth, JUDGED),
+        lambda done, total, note="": told.append((done, total, note)),
+        wanted=lambda card: card.name in names,
+    )
+    done = [each[0] for each in told]
+    assert done == sorted(done)
+    assert {total for _, total, _ in told} == {len(names)}
+    assert told[-1][:2] == (len(names), len(names))
+    assert {note for _, _, note in told} >= {*names, "per-image-fsc: 8 of 16 maps compared"}
 
 
 def test_fsc_without_a_mask_is_blind_to_blur_and_map_distances_are_not(truth) -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from cryoarena.errors import UserError
-from cryoarena.metrics.base import MetricResult, metrics
+from cryoarena.metrics.base import MetricResult, NotApplicable, metrics
 from cryoarena.volumes.fsc import fsc
 from turning_arm import PIXEL, conformation
 
@@ -87,7 +87,7 @@ def test_refuses_what_has_no_distance(truths, masks):
         _score([broken], truths[:1], masks)
     with pytest.raises(UserError, match="given for image 0 has no positive density inside mask"):
         _score([-1 - truths[0]], truths[:1], masks)
-    with pytest.raises(UserError, match="true map of image 0 is empty inside nothing"):
+    with pytest.raises(NotApplicable, match="true map of image 0 is empty inside nothing"):
         _score(truths[:1], truths[:1], {"nothing": np.zeros_like(truths[0])})
     with pytest.raises(UserError, match="at least one map"):
         _score([], [], masks)

@@ -69,6 +69,15 @@ def test_statistics_are_those_of_the_single_curves(truths, masks):
     np.testing.assert_allclose(result.curves["standard/mask"].spread, np.std([c[1] for c in curves], axis=0))
 
 
+def test_maps_that_leave_the_moving_part_out_have_no_fsc_there(truths, masks):
+    """CryoBench's code takes the correlation with nothing for 1."""
+    moving = masks["moving_mask"]
+    scores = _score([truth * (moving == 0) for truth in truths], truths, masks).scores
+    for variant in ("standard", "cryobench"):
+        assert scores[f"{variant}/moving_mask/auc"].value == 0
+        assert scores[f"{variant}/no_mask/auc"].value > 0.1
+
+
 def test_inverted_contrast_is_seen_by_the_standard_and_not_by_cryobench(truths, masks):
     """CryoBench integrates |FSC|, so that a map of wrong sign scores full marks there."""
     scores = _score([-truth for truth in truths], truths, masks).scores

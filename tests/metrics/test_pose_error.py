@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses, random_poses
-from cryoarena.metrics.base import metrics
+from cryoarena.metrics.base import NotApplicable, metrics
 from cryoarena.metrics.pose_alignment import find_frame, find_frame_cryobench, find_origin, rotation_angle_deg
 from cryoarena.metrics.pose_error import pose_error, pose_errors, pose_errors_cryobench
 
@@ -251,8 +251,15 @@ def test_bad_input_is_one_sentence(true):
     mirrored.rotation_object_to_image[4] *= -1
     with pytest.raises(UserError, match="row 4"):
         score(mirrored, true)
-    with pytest.raises(UserError, match="at least 10 images, not 4"):
+    with pytest.raises(NotApplicable, match="at least 10 images, but the dataset has 4"):
         score(estimate(true)[slice(4)], true[slice(4)])
+
+
+def test_states_too_small_to_be_aligned_apart_are_said_to_be(true):
+    result = pose_error(estimate(true), true, np.arange(N) // 4, "discrete", seed=0)
+    assert set(result.absent) == {f"per_state/{of}_{how}" for of in ("rotation", "shift") for how in ("mean", "median")}
+    assert "10 images" in result.absent["per_state/rotation_mean"]
+    assert result.scores["standard/rotation_mean"].value < 1e-6
 
 
 def test_is_registered():

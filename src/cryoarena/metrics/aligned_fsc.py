@@ -11,7 +11,7 @@ from cryoarena.metrics.volume_fsc import Masks, VolumePair, score_pairs
         name="aligned-fsc",
         version=1,
         unit="cycles/px",
-        range=(0.0, 0.5),
+        range=(-0.5, 0.5),
         direction="higher",
         citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets & Benchmarks, C.2",
         summary="Per-image FSC after turning, shifting and, if need be, mirroring each map onto its truth (ab initio).",

@@ -18,7 +18,7 @@ class MetricCard:
         name: as on the command line.
         version: raised whenever a value could change.
         unit: of the values; "" when they have none.
-        range: lowest and highest possible value.
+        range: lowest and highest possible value of the statistics that have the card's unit.
         direction: which way is better.
         citation: paper or equation.
         summary: one sentence.
@@ -67,10 +67,17 @@ class Curve:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """What a metric returns: one score per statistic, and the curves behind them."""
+    """What a metric returns.
+
+    Attributes:
+        scores: one per statistic.
+        curves: behind them.
+        absent: statistic -> the sentence that says why it cannot be told of such data.
+    """
 
     scores: dict[str, Score]
     curves: dict[str, Curve] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

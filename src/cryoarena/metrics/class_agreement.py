@@ -46,8 +46,8 @@ def class_agreement(embedding: NDArray[np.floating], true_labels: NDArray[np.int
         `class_curves` says, over the standard runs.
 
     Raises:
-        NotApplicable: when the states are fewer than 2 or too many.
         UserError: when the embedding holds NaN or its rows do not match.
+        NotApplicable: when the states are fewer than 2 or too many.
     """
     states = checked_states(true_labels)
     rows = finite_rows("embedding", embedding, len(true_labels))
@@ -74,11 +74,11 @@ def checked_states(true_labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     states = np.unique(true_labels)
     if len(states) < 2:
-        raise NotApplicable("classes need at least 2 true states, not 1")
+        raise NotApplicable("classes and populations need at least 2 true states, but all images are of one")
     if len(states) > min(_MOST_STATES, len(true_labels) // 2):
         raise NotApplicable(
-            f"classes need at most {_MOST_STATES} true states of 2 or more images each, not {len(states)} "
-            f"states in {len(true_labels)} images; pmn compares continuous motion"
+            f"classes and populations need at most {_MOST_STATES} true states of 2 or more images each, but "
+            f"{len(true_labels)} images have {len(states)}: a continuum, which pmn and cv-regression judge"
         )
     return states
 

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
-from cryoarena.metrics.base import MetricCard, MetricResult, Score, metric
+from cryoarena.metrics.base import MetricCard, MetricResult, NotApplicable, Score, metric
 from cryoarena.metrics.embedding_space import EmbeddingSpace, blocks, embedding_space
 
 _FOLDS = 5
 _QUERIES_PER_FOLD = 1000
 _LEAST_IMAGES = 25
+_ROUNDING = 1e-12
 
 
 @metric(
@@ -19,7 +20,7 @@ _LEAST_IMAGES = 25
         name="cv-regression",
         version=1,
         unit="",
-        range=(-1.0, 1.0),
+        range=(-float("inf"), 1.0),
         direction="higher",
         citation="Stone 1977, Ann. Statist. 5:595 (k-NN regression); R² of held-out images",
         summary="Share of the variance of each collective variable that its nearest neighbours in the latent predict.",
@@ -45,14 +46,15 @@ def cv_regression(
 
     Returns:
         `r2/<name>`: 1 - (mean squared error) / (mean squared error of predicting the mean). 0 for an embedding that
-        knows nothing, below 0 when it misleads; NaN for a CV that is the same for all images. Standard errors are
+        knows nothing, below 0 when it misleads; absent for a CV that is the same for all images. Standard errors are
         over predicted images, by linearising the ratio.
 
     Raises:
-        UserError: when the embedding holds NaN, its rows do not match the truth, there are too few images, or no CV.
+        UserError: when the embedding holds NaN or its rows do not match the truth.
+        NotApplicable: when there are too few images, or there is no CV.
     """
     if not true_cvs:
-        raise UserError("this dataset has no collective variable, so that none can be predicted from the embedding")
+        raise NotApplicable("the dataset has no collective variable that could be predicted from the embedding")
     space = embedding_space(embedding, "the embedding")
     for name, values in true_cvs.items():
         if len(values) != len(space):
@@ -61,11 +63,21 @@ def cv_regression(
                 "match them by particle id"
             )
     if len(space) < _LEAST_IMAGES:
-        raise UserError(f"this metric needs at least {_LEAST_IMAGES} images, not {len(space)}; score a larger dataset")
+        raise NotApplicable(f"regression needs at least {_LEAST_IMAGES} images, but the dataset has {len(space)}")
     targets = {
         name: _coordinates(np.asarray(values, np.float64), cv_periods[name]) for name, values in true_cvs.items()
     }
-    return MetricResult({f"r2/{name}": _r2(*errors) for name, errors in _held_out(space, targets, seed).items()})
+    varying = {name: target for name, target in targets.items() if _varies(target)}
+    errors = _held_out(space, varying, seed) if varying else {}
+    return MetricResult(
+        {f"r2/{name}": _r2(*of_cv) for name, of_cv in errors.items()},
+        absent={f"r2/{name}": f"{name} is the same for all images" for name in targets if name not in varying},
+    )
+
+
+def _varies(target: NDArray[np.float64]) -> bool:
+    """Tell whether coordinates (N, t) differ by more than rounding."""
+    return bool(np.ptp(target, axis=0).max() > _ROUNDING * np.abs(target).max())
 
 
 def _coordinates(values: NDArray[np.float64], period: float | None) -> NDArray[np.float64]:
@@ -116,9 +128,6 @@ def _nearest_mean(
 
 def _r2(squared: NDArray[np.float64], of_mean: NDArray[np.float64]) -> Score:
     n = len(squared)
-    # rounding of a constant CV's mean is no variance
-    if of_mean.mean() <= np.finfo(np.float64).eps:
-        return Score(float("nan"), float("nan"), n)
     ratio = squared.mean() / of_mean.mean()
     error = (squared - ratio * of_mean).std(ddof=1) / (of_mean.mean() * np.sqrt(n))
     return Score(float(1 - ratio), float(error), n)

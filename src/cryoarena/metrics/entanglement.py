@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from cryoarena.metrics.base import Curve, MetricCard, MetricResult, Score, metric
 from cryoarena.metrics.embedding_space import matched_spaces
 from cryoarena.metrics.imbalance import imbalance, imbalance_results
-from cryoarena.metrics.imbalance_cryobench import imbalance_cryobench
+from cryoarena.metrics.imbalance_cryobench import cryobench_results
 from cryoarena.metrics.information_imbalance import LEAST_IMAGES
 
 
@@ -51,13 +51,15 @@ def entanglement(
     """
     scores: dict[str, Score] = {}
     curves: dict[str, Curve] = {}
+    absent: dict[str, str] = {}
     for name, features in (("pose", pose_features), ("ctf", ctf_features)):
         latent, nuisance = matched_spaces(embedding, features, f"the {name}", LEAST_IMAGES)
-        for variant, found in (
-            ("standard", imbalance(latent, nuisance, seed)),
-            ("cryobench", imbalance_cryobench(latent, nuisance)),
+        names = ("latent", name)
+        for result in (
+            imbalance_results("standard", names, imbalance(latent, nuisance, seed)),
+            cryobench_results(names, latent, nuisance),
         ):
-            result = imbalance_results(variant, ("latent", name), found)
             scores |= result.scores
             curves |= result.curves
-    return MetricResult(scores, curves)
+            absent |= result.absent
+    return MetricResult(scores, curves, absent)

@@ -21,7 +21,7 @@ _SMALLEST_BOX = 11  # the Gaussian window of σ = 1.5 is cut at 5 px on either s
         name="image-quality",
         version=1,
         unit="",
-        range=(-1.0, _HIGHEST_DB),
+        range=(-1.0, 1.0),
         direction="higher",
         citation="SSIM: Wang et al. 2004, IEEE Trans. Image Process. 13:600",
         summary="PSNR and SSIM between restored and true images; the data range is that of the true image.",

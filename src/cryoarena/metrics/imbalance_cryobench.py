@@ -5,8 +5,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from cryoarena.metrics.base import MetricResult, NotApplicable
 from cryoarena.metrics.embedding_space import EmbeddingSpace
-from cryoarena.metrics.imbalance import Imbalance
+from cryoarena.metrics.imbalance import Imbalance, imbalance_results
 
 NEIGHBORS = (1, 3, 10, 30)
 SUBSET_SIZE = 2000
@@ -14,6 +15,15 @@ SUBSET_SIZE = 2000
 _DADAPY_SEED = 42
 # a block of distances stays in the cache
 _ROWS_AT_ONCE = 100
+
+
+def cryobench_results(names: tuple[str, str], a: EmbeddingSpace, b: EmbeddingSpace) -> MetricResult:
+    """Return scores and curves of `imbalance_cryobench` as `imbalance_results` says, or why there are none."""
+    try:
+        return imbalance_results("cryobench", names, imbalance_cryobench(a, b))
+    except NotApplicable as reason:
+        keys = [f"cryobench/{one}_to_{other}{end}" for one, other in (names, names[::-1]) for end in ("", "/nearest")]
+        return MetricResult({}, absent=dict.fromkeys(keys, str(reason)))
 
 
 def imbalance_cryobench(
@@ -32,13 +42,19 @@ def imbalance_cryobench(
         k: numbers of neighbours.
 
     Returns:
-        One row per subset; none when there are not more than max(k) rows that differ.
+        One row per subset.
+
+    Raises:
+        NotApplicable: when there are not more than max(k) rows that differ.
     """
     first_a, first_b = (np.unique(space.points, axis=0, return_index=True)[1] for space in (a, b))
     rows = np.intersect1d(first_a, first_b)
     sizes = np.array(k)
     if len(rows) <= sizes.max():
-        return Imbalance(sizes, np.empty((0, len(k))), np.empty((0, len(k))), None)
+        raise NotApplicable(
+            f"of {len(a)} images only {len(rows)} differ from all before them in both spaces; DADApy drops the others, "
+            f"and {sizes.max()} neighbours need more"
+        )
     subsets = _dadapy_subsets(rows, subset_size)
     values = np.array([_both_ways(a.points[chosen], b.points[chosen], sizes, subset_size) for chosen in subsets])
     return Imbalance(sizes, values[:, 0], values[:, 1], None)

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cryoarena.metrics.base import MetricCard, MetricResult, metric
+from cryoarena.metrics.base import MetricCard, MetricResult, NotApplicable, metric
 from cryoarena.metrics.embedding_space import matched_spaces
 from cryoarena.metrics.imbalance import imbalance, imbalance_results
-from cryoarena.metrics.imbalance_cryobench import imbalance_cryobench
+from cryoarena.metrics.imbalance_cryobench import cryobench_results
 
 LEAST_IMAGES = 10
 
@@ -46,14 +46,17 @@ def information_imbalance(
         Per variant (`standard`, `cryobench`) and direction the mean over neighbourhoods of 0.05, 0.15, 0.5 and 1.5 %
         of the images (k = 1, 3, 10, 30 of subsets of 2,000 for `cryobench`) and, as `…/nearest`, the smallest of them.
         Standard errors are over query points and over subsets; for `cryobench` they are NaN when there is one subset,
-        and so are the values when hardly any rows differ. Curves: the value at each size and its standard error.
+        and its values are absent when hardly any rows differ. Curves: the value at each size and its standard error.
 
     Raises:
         UserError: when the embedding holds NaN, its rows do not match the truth, or there are too few images.
+        NotApplicable: when all images have the same true coordinates.
     """
     latent, truth = matched_spaces(embedding, true_embedding, "the truth", LEAST_IMAGES)
     _, jittered = matched_spaces(embedding, true_embedding_jittered, "the jittered truth", LEAST_IMAGES)
+    if not np.ptp(true_embedding, axis=0).any():
+        raise NotApplicable("all images have the same true coordinates, so that none is nearer than another")
     names = ("latent", "truth")
     standard = imbalance_results("standard", names, imbalance(latent, truth, seed))
-    cryobench = imbalance_results("cryobench", names, imbalance_cryobench(latent, jittered))
-    return MetricResult(standard.scores | cryobench.scores, standard.curves | cryobench.curves)
+    cryobench = cryobench_results(names, latent, jittered)
+    return MetricResult(standard.scores | cryobench.scores, standard.curves | cryobench.curves, cryobench.absent)

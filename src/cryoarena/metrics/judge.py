@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cryoarena.datasets.truth import Truth, cv_embedding
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
-from cryoarena.metrics.base import MetricCard, MetricResult, NotApplicable, metrics
+from cryoarena.metrics.base import Metric, MetricCard, MetricResult, NotApplicable, metrics
 from cryoarena.metrics.finite_rows import finite_rows
 from cryoarena.metrics.jitter import PAPER_AMPLITUDES, jitter
 from cryoarena.metrics.kmeans_labels import kmeans_labels
@@ -23,10 +23,27 @@ VolumePairs = Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]
 _DECODED_AT_ONCE = 8
 _SAMPLED_CLASSES = 20
 _SEED = 0
-# Inputs that a dataset may lack; the other ones that may be absent are the method's.
-_OF_TRUTH = {"energy_surface", "ctf_features"}
 # Where the paper states none; in the unit of the CV.
 _JITTER = 0.05
+# Why an input may be None.
+_POSES_GIVEN = "the method was given the poses and estimated none"
+_NO_MAPS = "the dataset has no true maps"
+_NO_POSES = "the dataset has no true poses"
+_WHY_ABSENT = {
+    "posterior": "the method gives no class probabilities",
+    "estimated_poses": _POSES_GIVEN,
+    "ab_initio_volume_pairs": _POSES_GIVEN,
+    "image_pairs": "the method restores no images",
+    "volume_pairs": _NO_MAPS,
+    "conformation_volume_pairs": _NO_MAPS,
+    "sample_volumes": _NO_MAPS,
+    "true_volumes": _NO_MAPS,
+    "masks": _NO_MAPS,
+    "true_poses": _NO_POSES,
+    "pose_features": _NO_POSES,
+    "ctf_features": "the dataset has no CTF parameters",
+    "energy_surface": "the dataset has no free energy surface",
+}
 
 
 @dataclass(frozen=True)
@@ -78,35 +95,49 @@ def judge(
         answer: what to judge.
         truth: of the dataset.
         rows: particles whose maps are compared.
-        report: told how many maps are done.
+        report: told which metric is being computed, and how many of its maps are compared.
         device: of torch, for the metrics that are heavy.
         wanted: which metrics to compute.
 
     Returns:
         Per metric its result, or why it has none.
     """
-    inputs = _inputs(answer, truth, rows, report) | {"device": lambda: device}
+    chosen = {name: metric for name, metric in metrics.all().items() if wanted(metric.card)}
     results: dict[str, MetricResult | NoResult] = {}
-    for name, metric in metrics.all().items():
-        if not wanted(metric.card):
-            continue
-        missing = [need for need in metric.card.needs if need not in inputs]
-        if missing:
-            results[name] = NoResult("not_applicable", f"there is no {missing[0].replace('_', ' ')} to judge")
-            continue
-        given = {need: inputs[need]() for need in metric.card.needs}
-        absent = [need for need, value in given.items() if value is None]
-        if absent:
-            giver = "dataset" if absent[0] in _OF_TRUTH else "method"
-            results[name] = NoResult("not_applicable", f"the {giver} gives no {absent[0].replace('_', ' ')}")
-            continue
-        try:
-            results[name] = metric.compute(**given)
-        except NotApplicable as reason:
-            results[name] = NoResult("not_applicable", str(reason))
-        except (UserError, ValueError) as error:
-            results[name] = NoResult("failed", str(error))
+    for number, (name, metric) in enumerate(chosen.items()):
+        report(number, len(chosen), name)
+        inputs = _inputs(answer, truth, rows, _part(report, number, len(chosen), name)) | {"device": lambda: device}
+        results[name] = _compute(metric, inputs)
+    report(len(chosen), len(chosen))
     return results
+
+
+def _part(report: Report, number: int, count: int, name: str) -> Report:
+    """Return what tells, as a part of the whole, how far one of `count` metrics is."""
+
+    def of_one(done: float, total: float, note: str = "") -> None:
+        report(number + done / total, count, f"{name}: {done:.0f} of {total:.0f} {note}")
+
+    return of_one
+
+
+def _compute(metric: Metric, inputs: dict[str, Callable[[], Any]]) -> MetricResult | NoResult:
+    try:
+        given = {}
+        for need in metric.card.needs:
+            if need not in inputs:
+                raise NotApplicable(f"there is no {need.replace('_', ' ')} to judge")
+            given[need] = inputs[need]()
+            if given[need] is None:
+                raise NotApplicable(_WHY_ABSENT.get(need, f"there is no {need.replace('_', ' ')}"))
+        return metric.compute(**given)
+    except NotApplicable as reason:
+        return NoResult("not_applicable", str(reason))
+    except (UserError, ValueError) as error:
+        return NoResult("failed", str(error))
+    except Exception as error:
+        # A metric or a method of a stranger may raise anything; one score is lost, the others are not.
+        return NoResult("failed", f"{type(error).__name__}: {error}")
 
 
 def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> dict[str, Callable[[], Any]]:
@@ -115,7 +146,7 @@ def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Repor
     return {
         "volume_pairs": lambda: _pairs(answer, truth, rows, report) if has_maps else None,
         "conformation_volume_pairs": lambda: _conformation_pairs(answer, truth, rows, report) if has_maps else None,
-        "sample_volumes": lambda: _samples(answer, truth),
+        "sample_volumes": lambda: _samples(answer, truth, report) if has_maps else None,
         "true_volumes": lambda: TrueVolumes(truth) if has_maps else None,
         # Poses that the method was given need no alignment.
         "ab_initio_volume_pairs": lambda: _pairs(answer, truth, rows, report) if answer.estimated_poses else None,
@@ -154,18 +185,20 @@ def _conformation_pairs(answer: Answer, truth: Truth, rows: NDArray[np.int64], r
 
 def nearest_to_mean(embedding: NDArray[np.float32], rows: NDArray[np.int64]) -> int:
     """Return the row whose latent is nearest to the mean latent of `rows` (at least one)."""
-    latents = embedding[rows]
+    latents = embedding[rows].astype(np.float64)
     return int(rows[np.argmin(np.square(latents - latents.mean(axis=0)).sum(axis=1))])
 
 
-def _samples(answer: Answer, truth: Truth) -> Iterator[NDArray[np.float32]]:
+def _samples(answer: Answer, truth: Truth, report: Report) -> Iterator[NDArray[np.float32]]:
     """Yield the maps at the particles nearest to the k-means centres of the latents (k = 20 as in the paper, or K)."""
     finite_rows("embedding", answer.embedding, len(truth.conformation))
-    classes = min(_SAMPLED_CLASSES, len(truth.mapped))
+    classes = min(_SAMPLED_CLASSES, len(truth.mapped), len(answer.embedding))
     labels = kmeans_labels(answer.embedding, classes, _SEED, "k-means++")
-    for label in np.unique(labels):
+    found = np.unique(labels)
+    for number, label in enumerate(found):
         row = nearest_to_mean(answer.embedding, np.flatnonzero(labels == label))
         yield answer.maps_of(np.array([row]))[0]
+        report(number + 1, len(found), "maps compared")
 
 
 def _paper_embedding(truth: Truth) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
-from cryoarena.metrics.base import MetricCard, MetricResult, metric
+from cryoarena.metrics.base import MetricCard, MetricResult, NotApplicable, metric
 from cryoarena.metrics.volume_fsc import Masks, VolumePair, check_map, mean_score
 from cryoarena.volumes.earth_mover import earth_mover_distance
 from cryoarena.volumes.fsc import fsc
@@ -28,7 +28,7 @@ _STATISTICS: dict[str, tuple[str, Literal["higher", "lower"]]] = {
         name="map-distance",
         version=1,
         unit="",
-        range=(-1.0, float("inf")),
+        range=(-1.0, 2.0),
         direction="lower",
         citation=(
             "Inaugural heterogeneity challenge: map-to-map distances; earth mover's: Rabin et al. 2012, "
@@ -55,7 +55,8 @@ def map_distance(volume_pairs: Iterable[VolumePair], masks: Masks, pixel_size_A:
 
     Raises:
         UserError: when a reconstructed map holds NaN or infinity, is constant, or has no positive density in a mask,
-            when a truth is empty in a mask, or there is no pair.
+            or there is no pair.
+        NotApplicable: when a truth is empty, flat or without positive density in a mask.
         ValueError: when maps and masks differ in box.
     """
     values: dict[str, list[float]] = defaultdict(list)
@@ -66,7 +67,7 @@ def map_distance(volume_pairs: Iterable[VolumePair], masks: Masks, pixel_size_A:
             weight = np.ones_like(truth) if mask is None else mask
             a, b = reconstructed * weight, truth * weight
             if not np.ptp(b):
-                raise UserError(f"the true map of {item} is empty inside {name}; make the mask again")
+                raise NotApplicable(f"the true map of {item} is empty inside {name}")
             values[f"{name}/l2"].append(_scaled_difference(a, b))
             values[f"{name}/correlation"].append(_correlation(reconstructed, truth, weight))
             values[f"{name}/fsc_distance"].append(1 - float(fsc(reconstructed, truth, mask)[1].mean()))
@@ -98,14 +99,15 @@ def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def _earth_mover(item: object, mask: str, a: NDArray[np.float32], b: NDArray[np.float32], pixel_size_A: float) -> float:
-    for whose, volume in (("given for", a), ("true of", b)):
-        if not (volume > 0).any():
-            raise UserError(f"the map {whose} {item} has no positive density inside {mask}; check its contrast")
+    if not (b > 0).any():
+        raise NotApplicable(f"the true map of {item} has no positive density inside {mask}")
+    if not (a > 0).any():
+        raise UserError(f"the map given for {item} has no positive density inside {mask}; check its contrast")
     return earth_mover_distance(a, b, pixel_size_A)
 
 
 def _mean_in_mask(item: object, name: str, local: NDArray[np.float64], weight: NDArray[np.float32]) -> float:
     known = ~np.isnan(local) & (weight > 0)
     if not known.any():
-        raise UserError(f"the true map of {item} is flat inside {name}; make the mask again")
+        raise NotApplicable(f"the true map of {item} is flat inside {name}")
     return float(np.average(local[known], weights=weight[known]))

@@ -11,7 +11,7 @@ from cryoarena.metrics.volume_fsc import Masks, VolumePair, score_pairs
         name="per-conformation-fsc",
         version=1,
         unit="cycles/px",
-        range=(0.0, 0.5),
+        range=(-0.5, 0.5),
         direction="higher",
         citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets & Benchmarks, C.2 and table S5",
         summary="Area under the FSC between a conformation's map and the map at the latent nearest to its mean latent.",

@@ -21,7 +21,7 @@ _MOST_LIKELIHOODS = 10_000_000
         name="populations",
         version=1,
         unit="",
-        range=(0.0, float("inf")),
+        range=(0.0, 2.0),
         direction="lower",
         citation=(
             "Maximum likelihood of mixture weights: Evans et al. 2026, Commun. Biol.; earth mover's distance: "
@@ -54,8 +54,8 @@ def populations(
         `population_estimates`. They use a random sample where images × states exceed ten million.
 
     Raises:
-        NotApplicable: when the states are fewer than 2 or too many.
         UserError: when the embedding holds NaN or its rows do not match.
+        NotApplicable: when the states are fewer than 2 or too many.
     """
     true, states = checked_weights(true_weights, true_labels)
     rows = finite_rows("embedding", embedding, len(true_labels))
@@ -95,8 +95,8 @@ def checked_weights(
     """Return the true populations (K,), of sum 1, and K.
 
     Raises:
-        NotApplicable: when the states are fewer than 2 or too many.
         UserError: when they are negative, have no sum, or miss the state of an image.
+        NotApplicable: when the states are fewer than 2 or too many.
     """
     checked_states(true_labels)
     true = finite_rows("true populations", true_weights, len(true_weights))[:, 0]

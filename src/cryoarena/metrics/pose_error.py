@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
-from cryoarena.metrics.base import Curve, MetricCard, MetricResult, Score, metric
+from cryoarena.metrics.base import Curve, MetricCard, MetricResult, NotApplicable, Score, metric
 from cryoarena.metrics.finite_rows import finite_rows
 from cryoarena.metrics.pose_alignment import find_frame, find_frame_cryobench, find_origin, rotation_angle_deg
 
@@ -73,22 +73,27 @@ def pose_error(
         `shift` are histograms; the last bin holds all that is beyond.
 
     Raises:
-        UserError: when poses are missing, hold NaN or are no rotations, or there are fewer than ten.
+        UserError: when poses are missing, hold NaN or are no rotations.
+        NotApplicable: when there are fewer than ten images.
     """
     estimated, true = _checked("estimated", estimated_poses, len(true_poses)), _checked("true", true_poses)
     standard = pose_errors(estimated, true)
     scores = _scores("standard", standard) | _scores("cryobench", pose_errors_cryobench(estimated, true, seed))
+    absent: dict[str, str] = {}
     scores["standard/mirrored"] = Score(float(standard.mirrored), float("nan"), len(true), unit="")
     if kind == "discrete":
         groups = [np.flatnonzero(true_labels == state) for state in np.unique(true_labels)]
         apart = [pose_errors(estimated[rows], true[rows]) for rows in groups if len(rows) >= _FEWEST]
         if apart:
             scores |= _scores("per_state", _joined(apart))
+        else:
+            keys = [f"per_state/{of}_{how}" for of in ("rotation", "shift") for how in ("mean", "median")]
+            absent = dict.fromkeys(keys, f"no state has the {_FEWEST} images that an alignment of its own needs")
     curves = {
         "rotation": _histogram(standard.rotation_deg, _ROTATION_BINS_DEG, "rotation error (°)"),
         "shift": _histogram(standard.shift_A, _SHIFT_BINS_A, "shift error (Å)"),
     }
-    return MetricResult(scores, curves)
+    return MetricResult(scores, curves, absent)
 
 
 def pose_errors(estimated: Poses, true: Poses) -> PoseErrors:
@@ -125,7 +130,7 @@ def _joined(parts: list[PoseErrors]) -> PoseErrors:
 def _checked(name: str, poses: Poses, n: int | None = None) -> Poses:
     n = len(poses) if n is None else n
     if n < _FEWEST:
-        raise UserError(f"pose error needs at least {_FEWEST} images, not {n}; score a larger dataset")
+        raise NotApplicable(f"pose error needs at least {_FEWEST} images, but the dataset has {n}")
     rotation = finite_rows(f"{name} rotations", poses.rotation_object_to_image, n).reshape(n, 3, 3)
     shift = finite_rows(f"{name} shifts", poses.shift_A, n)
     away = np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))

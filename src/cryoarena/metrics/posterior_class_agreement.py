@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from cryoarena.metrics.base import MetricCard, MetricResult, Score, metric
 from cryoarena.metrics.class_agreement import checked_states, class_curves
 from cryoarena.metrics.contingency import STATISTICS, agreement, bootstrap_errors, contingency_table
-from cryoarena.metrics.finite_rows import finite_rows
+from cryoarena.metrics.probability_rows import probability_rows
 
 
 @metric(
@@ -32,11 +32,11 @@ def posterior_class_agreement(
         `standard/<statistic>` with bootstrap errors over particles, and curves, as `class_agreement` says.
 
     Raises:
+        UserError: when the posterior holds no probabilities or its rows do not match.
         NotApplicable: when the states are fewer than 2 or too many.
-        UserError: when the posterior holds NaN or its rows do not match.
     """
     states = checked_states(true_labels)
-    rows = finite_rows("posterior", posterior, len(true_labels))
+    rows = probability_rows(posterior, len(true_labels))
     table = contingency_table(true_labels, rows.argmax(axis=1))
     found, errors = agreement(table), bootstrap_errors(table, seed)
     scores = {f"standard/{name}": Score(found.values[name], errors[name], len(rows)) for name in STATISTICS}

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cryoarena.errors import UserError
 from cryoarena.metrics.base import MetricCard, MetricResult, metric
 from cryoarena.metrics.finite_rows import finite_rows
 from cryoarena.metrics.population_estimates import Populations, population_estimates
 from cryoarena.metrics.populations import checked_weights, particle_sample, population_result, state_of_class
+from cryoarena.metrics.probability_rows import probability_rows
 
 
 @metric(
@@ -15,7 +15,7 @@ from cryoarena.metrics.populations import checked_weights, particle_sample, popu
         name="posterior-populations",
         version=1,
         unit="",
-        range=(0.0, float("inf")),
+        range=(0.0, 2.0),
         direction="lower",
         citation=(
             "Maximum likelihood of mixture weights: Evans et al. 2026, Commun. Biol.; earth mover's distance: "
@@ -35,8 +35,8 @@ def posterior_populations(
     """Score the populations that class probabilities (N, K') imply against the true ones.
 
     Args:
-        posterior: (N, K'), rows up to a factor; `maximum_likelihood` takes them as likelihoods, that is, as
-            computed with an even prior.
+        posterior: (N, K'); `maximum_likelihood` takes the rows as likelihoods, that is, as computed with an even
+            prior.
         true_labels: (N,) state of every image, 0 … K - 1; names the classes, see `state_of_class`.
         true_weights: (K,) true populations.
         state_embedding: (K, c) true coordinates of the states, for the earth mover's distance.
@@ -47,16 +47,12 @@ def posterior_populations(
         `maximum_likelihood`. Populations of classes that stand for one state add up.
 
     Raises:
+        UserError: when the posterior holds no probabilities or its rows do not match.
         NotApplicable: when the states are fewer than 2 or too many.
-        UserError: when a row of the posterior holds NaN, is negative or has no class, or its rows do not match.
     """
     true, states = checked_weights(true_weights, true_labels)
-    rows = finite_rows("posterior", posterior, len(true_labels))
-    bad = np.flatnonzero((rows < 0).any(axis=1) | (rows.sum(axis=1) == 0))
-    if bad.size:
-        raise UserError(f"row {bad[0]} of the posterior is negative or zero for every class; write probabilities")
-    share = rows / rows.sum(axis=1, keepdims=True)
-    shared = np.stack([np.bincount(true_labels, column, states) for column in share.T], axis=1)
+    rows = probability_rows(posterior, len(true_labels))
+    shared = np.stack([np.bincount(true_labels, column, states) for column in rows.T], axis=1)
     to_state = np.zeros((states, rows.shape[1]))
     to_state[state_of_class(shared), np.arange(rows.shape[1])] = 1
     sample = particle_sample(len(rows), rows.shape[1], seed)

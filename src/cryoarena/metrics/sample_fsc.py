@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.metrics.base import MetricCard, MetricResult, metric
-from cryoarena.metrics.volume_fsc import Masks, check_map, scores_of_curves
+from cryoarena.metrics.volume_fsc import Masks, check_map, cryobench_curve, scores_of_curves
 from cryoarena.volumes.all_pairs import ShellOrder
 from cryoarena.volumes.fsc import FscCurve, HalfShells, correlate
 
@@ -20,7 +20,7 @@ _TRUTHS_AT_ONCE = 8
         name="sample-fsc",
         version=1,
         unit="cycles/px",
-        range=(0.0, 0.5),
+        range=(-0.5, 0.5),
         direction="higher",
         citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets & Benchmarks, C.2 and table S5",
         summary="Area under the FSC between a map at a k-means centre of the latents and the true map most like it.",
@@ -87,4 +87,4 @@ def _best_truths(
 
 
 def _curve(shells: HalfShells, variant: str) -> FscCurve:
-    return shells.cryobench() if variant == "cryobench" else shells.standard()
+    return cryobench_curve(shells) if variant == "cryobench" else shells.standard()

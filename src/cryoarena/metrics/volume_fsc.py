@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cryoarena.errors import UserError
 from cryoarena.metrics.base import Curve, MetricResult, Score
 from cryoarena.volumes.alignment import align
-from cryoarena.volumes.fsc import FscCurve, correlate, fsc_auc, resolution_at
+from cryoarena.volumes.fsc import FscCurve, HalfShells, correlate, fsc_auc, resolution_at
 
 VolumePair = tuple[object, NDArray[np.float32], NDArray[np.float32]]
 Masks = Mapping[str, NDArray[np.float32] | None]
@@ -42,10 +42,16 @@ def score_pairs(pairs: Iterable[VolumePair], masks: Masks, pixel_size_A: float, 
         for name, mask in masks.items():
             shells = correlate(found, truth, mask)
             curves[f"standard/{name}"].append(shells.standard())
-            curves[f"cryobench/{name}"].append(shells.cryobench())
+            curves[f"cryobench/{name}"].append(cryobench_curve(shells))
     if not curves:
         raise UserError("an FSC metric needs at least one map with its truth and one mask; none was given")
     return scores_of_curves(curves, pixel_size_A)
+
+
+def cryobench_curve(shells: HalfShells) -> FscCurve:
+    """Return the FSC as CryoBench bins it, but 0 where the reconstructed map is empty: its code would give 1."""
+    frequency, fsc = shells.cryobench()
+    return frequency, np.where(shells.power_a.sum(axis=-1, keepdims=True) > 0, fsc, 0.0)
 
 
 def check_map(item: object, reconstructed: NDArray[np.float32]) -> None:

@@ -31,10 +31,7 @@ def read_volume(path: Path, pixel_size_A: float | None = None) -> tuple[NDArray[
         UserError: when the file is missing, truncated or not MRC, the map is complex, not cubic or of odd
             box, or the header has no voxel size and none is given.
     """
-    header, dtype = _read_header(path)
-    shape = (int(header.nz), int(header.ny), int(header.nx))
-    _check_shape(path, shape)
-    _check_size(path, shape, dtype, int(header.nsymbt))
+    header, shape = _checked_header(path)
     axis_of_file = [int(header.maps) - 1, int(header.mapr) - 1, int(header.mapc) - 1]
     if sorted(axis_of_file) != [0, 1, 2]:
         raise UserError(f"{path} has no valid axis order (MAPC, MAPR, MAPS); save it again from ChimeraX")
@@ -44,6 +41,16 @@ def read_volume(path: Path, pixel_size_A: float | None = None) -> tuple[NDArray[
     data = _read_data(path)
     x, y, z = (axis_of_file.index(axis) for axis in (0, 1, 2))
     return np.ascontiguousarray(data.transpose(z, y, x), dtype=np.float32), float(pixel)
+
+
+def read_grid(path: Path) -> tuple[int, float]:
+    """Return the box D and the pixel size in Å of a map, from its header alone.
+
+    Raises:
+        UserError: as `read_volume`.
+    """
+    header, shape = _checked_header(path)
+    return shape[0], _voxel_size(path, header, shape)
 
 
 def write_volume(path: Path, volume: NDArray[np.float32], pixel_size_A: float) -> None:
@@ -63,6 +70,14 @@ def write_volume(path: Path, volume: NDArray[np.float32], pixel_size_A: float) -
         # mrcfile writes the time of day here
         stream.header.label[0] = b"CryoArena"
         stream.header.nlabl = 1
+
+
+def _checked_header(path: Path) -> tuple[np.recarray, tuple[int, int, int]]:
+    header, dtype = _read_header(path)
+    shape = (int(header.nz), int(header.ny), int(header.nx))
+    _check_shape(path, shape)
+    _check_size(path, shape, dtype, int(header.nsymbt))
+    return header, shape
 
 
 def _read_header(path: Path) -> tuple[np.recarray, np.dtype]:
