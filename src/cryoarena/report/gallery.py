@@ -113,6 +113,8 @@ def _truth_picture(dataset: DatasetFolder, truth: Truth, known: dict[str, Any], 
         raise UserError("truth/conformations.parquet is missing")
     table = truth.conformations.set_index("conformation")
     name = str(table.loc[known["conformation"], "volume"])
+    if not name or "rotation_object_to_image_00" not in known:
+        return ""  # not every conformation has a map, and nobody knows the poses of recorded images
     path = dataset.path / "truth" / "volumes" / name
     volume, pixel_size_A = read_volume(path)
     small = fourier_crop_volume(volume, min(volume.shape[0], _PROJECTED_PX))
