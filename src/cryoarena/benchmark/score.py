@@ -11,6 +11,7 @@ from cryoarena.benchmark.device import require_device
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, write_json
+from cryoarena.limits.leakage import leakage_of
 from cryoarena.limits.limits import curve_as_json, limits_of
 from cryoarena.methods.result_folder import Result, open_result
 from cryoarena.metrics.base import MetricResult, metrics
@@ -74,6 +75,7 @@ def score_result(
             results = judge(answer, truth, judged_rows(truth, JUDGED_IMAGES), report, device)
         _write_comparison(results, answer, truth, result_folder / "comparison")
         limits = limits_of(truth, device)
+        leakage_of(truth)
         rows = _rows(results, limits)
     else:
         rows = [_empty_row(name, info["status"], info["reason"]) for name in metrics.all()]

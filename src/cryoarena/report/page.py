@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
-from cryoarena.report.collect import Group, ResultFolder, collect
+from cryoarena.report.collect import DatasetFolder, Group, ResultFolder, collect
 from cryoarena.report.colours import METHOD_COLOURS_DARK, METHOD_COLOURS_LIGHT, cyclic_map, sequential_map
 from cryoarena.report.confusion import confusion_payload
 from cryoarena.report.curve_sources import curve_sources
@@ -23,7 +23,7 @@ from cryoarena.report.latent import latent_payload
 from cryoarena.report.packing import data_uri, script_json
 from cryoarena.report.provenance import dataset_facts, flat_rows, memory_text, seconds_text
 from cryoarena.report.score_table import Bars, bars
-from cryoarena.report.scores import read_scores, split_recommended, statistics
+from cryoarena.report.scores import read_limit, read_scores, split_recommended, statistics
 from cryoarena.report.summary import summarise
 from cryoarena.report.truth import read_truth
 from cryoarena.report.volumes_3d import volumes_payload
@@ -137,9 +137,15 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
         "continuous" in str(card.get("kind") or ""),
         [_run(result) for result in group.results],
         flat_rows(dataset.recipe) if dataset else [],
-        [str(note) for note in dataset.info.get("notes") or []] if dataset else [],
+        _dataset_notes(dataset) if dataset else [],
         list(dict.fromkeys(notes)),
     )
+
+
+def _dataset_notes(dataset: DatasetFolder) -> list[str]:
+    """Return what the dataset says of itself and, where it is known, whether its labels leak."""
+    leakage = read_limit(dataset.path, "leakage").get("description")
+    return [str(note) for note in [*(dataset.info.get("notes") or []), leakage] if note]
 
 
 def _noted(notes: list[str], what: str, build: Callable[[], T]) -> T | None:
