@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from cryoarena.structures.atoms import Atoms, centred
 from cryoarena.structures.ig_domain import CONSTANT, VARIABLE, IgFold, backbone
+from cryoarena.structures.side_chains import with_side_chains
 
 # Distances between domain centres (Å) in an intact IgG1 (Saphire et al. 2001, doi:10.1126/science.1061692).
 _VARIABLE_PAIR_A = 22.0
@@ -21,11 +22,6 @@ _HINGE_TO_CH2_A = 28.0
 
 _ELBOW_DEG = 25.0  # 180° minus the elbow angle of a Fab
 _RESIDUE_STEP_A = 3.6
-# A protein residue has 7.3 heavy atoms, Z ≈ 53 in all: 27 in N, CA, C, O, the rest in the side chain.
-_BACKBONE_NUMBER = 27
-_SIDE_CHAIN_NUMBERS = (12, 40)
-_SIDE_CHAIN_LENGTH_A = (1.8, 3.2)
-_B_FACTOR_A2 = 30.0
 
 Points = NDArray[np.float64]
 
@@ -83,7 +79,7 @@ def build_pseudo_antibody(seed: int = 0) -> PseudoAntibody:
         "L": _joined(vl, cl_l),
         "M": _joined(vm, cl_m),
     }
-    atoms = centred(_with_side_chains(chains, rng))
+    atoms = centred(with_side_chains(chains, rng))
     before_bond = (atoms.chain == "H") & (atoms.residue_number <= len(fab_h))
     # Two pseudo-atoms per residue, CA first.
     return PseudoAntibody(
@@ -140,35 +136,6 @@ def _joined(*pieces: Points) -> Points:
         steps = max(1, round(float(np.linalg.norm(gap)) / _RESIDUE_STEP_A))
         joined += [start + np.arange(1, steps)[:, None] / steps * gap, piece]
     return np.concatenate(joined)
-
-
-def _with_side_chains(chains: dict[str, Points], rng: np.random.Generator) -> Atoms:
-    """Give every residue a side chain of random size that points away from the bend of its backbone."""
-    positions, numbers, names, residues = [], [], [], []
-    for name, main in chains.items():
-        neighbours = np.concatenate([main[:1], main, main[-1:]])
-        bend = 2 * main - neighbours[:-2] - neighbours[2:]
-        # The noise lets residues of a straight linker, which has no bend, point anywhere.
-        direction = bend / _RESIDUE_STEP_A + 0.3 * rng.normal(size=main.shape)
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        side = main + direction * rng.uniform(*_SIDE_CHAIN_LENGTH_A, size=(len(main), 1))
-        positions.append(np.stack([main, side], axis=1).reshape(-1, 3))
-        side_numbers = rng.integers(*_SIDE_CHAIN_NUMBERS, endpoint=True, size=len(main))
-        numbers.append(np.stack([np.full(len(main), _BACKBONE_NUMBER), side_numbers], axis=1).ravel())
-        names.append(np.full(2 * len(main), name))
-        residues.append(np.repeat(np.arange(1, len(main) + 1), 2))
-    n = sum(map(len, positions))
-    return Atoms(
-        position_A=np.concatenate(positions),
-        atomic_number=np.concatenate(numbers),
-        b_factor_A2=np.full(n, _B_FACTOR_A2),
-        occupancy=np.ones(n),
-        chain=np.concatenate(names),
-        residue_number=np.concatenate(residues),
-        insertion_code=np.full(n, ""),
-        residue_name=np.full(n, "UNK"),
-        atom_name=np.tile(["CA", "CB"], n // 2),
-    )
 
 
 def _unit(vector: list[float] | Points) -> Points:
