@@ -155,11 +155,15 @@ def test_the_domains_of_adenylate_kinase_open_as_published(adk: Sources) -> None
 
 def test_frames_follow_a_free_energy(adk: Sources, tmp_path: Path) -> None:
     axis = np.array([100.0, 120.0, 140.0])
-    EnergySurface(("cv1",), (axis,), np.array([0.0, np.inf, np.log(3)])).save(tmp_path / "energy.npz")
-    ensemble = build(adk, SimulationOptions(cv1=LID, energy=tmp_path / "energy.npz"))
-    lid = ensemble.cvs["cv1"]
+    EnergySurface(("cv2",), (axis,), np.array([0.0, np.inf, np.log(3)])).save(tmp_path / "energy.npz")
+    ensemble = build(adk, SimulationOptions(cv2=LID, energy=tmp_path / "energy.npz"))
+    lid = ensemble.cvs["cv2"]
     assert not ((lid > 110) & (lid < 130)).any()
     assert ensemble.population[lid < 110].sum() == pytest.approx(0.75)
+    # A cell that holds one frame only.
+    EnergySurface(("cv2",), (np.array([106.498, 107.0]),), np.array([0.0, np.inf])).save(tmp_path / "energy.npz")
+    with pytest.raises(UserError, match="only one frame is left"):
+        build(adk, SimulationOptions(cv2=LID, energy=tmp_path / "energy.npz", superpose="none"), conformations=1)
 
 
 def test_models_are_frames_too(mirror: Path, tmp_path: Path) -> None:

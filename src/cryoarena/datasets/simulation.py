@@ -7,14 +7,14 @@ import numpy as np
 
 from cryoarena.datasets.base import Ensemble, Settings, Sources
 from cryoarena.datasets.cv_table import read_cv_table
-from cryoarena.datasets.energy_surface import EnergySurface, read_energy_surface
+from cryoarena.datasets.energy_surface import read_energy_surface
 from cryoarena.datasets.frame_shares import boltzmann_shares, choose_frames, spread_along
 from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.datasets.simulation_frames import measure_frames
 from cryoarena.errors import UserError
 from cryoarena.imaging.placed_specimen import PlacedSpecimen
 from cryoarena.structures.atoms import read_atoms
-from cryoarena.structures.collective_variable import parse_cv
+from cryoarena.structures.collective_variable import CvExpression, parse_cv
 from cryoarena.structures.density import ScatteringModel, gaussian_model
 from cryoarena.structures.frames import Frames, ModelFrames, TrajectoryFrames
 from cryoarena.structures.placed_frames import PlacedFrames, place_frames
@@ -56,24 +56,24 @@ def simulation_ensemble(settings: Settings, sources: Sources, options: Simulatio
     Raises:
         UserError: when files, options and atoms do not go together.
     """
+    if options.energy is not None and sources.counts:
+        raise UserError("an energy tells how often each model is imaged; leave the counts of --models out")
     topology, frames = _open(sources)
     placed, model = _placed(topology, frames, settings, options)
-    texts = [text for text in (options.cv1, options.cv2, options.cv3) if text]
-    if texts and options.cv_table is not None:
-        raise UserError("give collective variables by expressions or by cv_table, not both")
-    default = [] if options.cv_table is not None else [f"rmsd: {options.selection}"]
-    table = measure_frames(placed, topology, [parse_cv(text) for text in texts or default])
-    cvs = table.cvs if options.cv_table is None else read_cv_table(options.cv_table, len(frames))
+    expressions = _expressions(options)
+    # What can be wrong with small files is found before all frames are read.
+    energy = None if options.energy is None else read_energy_surface(options.energy, options.temperature_K)
+    from_table = {} if options.cv_table is None else read_cv_table(options.cv_table, len(frames))
+    table = measure_frames(placed, topology, expressions)
+    cvs = from_table or table.cvs
     values = {variable.name: value for variable, value in cvs.items()}
-    share = np.full(len(frames), 1 / len(frames))
-    energy: EnergySurface | None = None
-    if options.energy is not None:
-        energy = read_energy_surface(options.energy, options.temperature_K)
+    share = np.array(sources.counts or [1] * len(frames), np.float64)
+    if energy is not None:
         share = boltzmann_shares(energy, values, {variable.name: variable.period for variable in cvs})
-    elif sources.counts:
-        share = np.array(sources.counts) / sum(sources.counts)
     rng = RandomStreams(settings.seed).generator("frames")
-    frame, population = choose_frames(share, settings.conformations, rng)
+    frame, population = choose_frames(share / share.sum(), settings.conformations, rng)
+    if len(frame) < 2:
+        raise UserError("only one frame is left to image; heterogeneity needs two")
     chosen = {name: value[frame] for name, value in values.items()}
     return Ensemble(
         specimen=PlacedSpecimen(placed, frame, model, float(table.reach_A[frame].max())),
@@ -84,6 +84,15 @@ def simulation_ensemble(settings: Settings, sources: Sources, options: Simulatio
         energy=energy,
         variables=tuple(cvs),
     )
+
+
+def _expressions(options: SimulationOptions) -> dict[str, CvExpression]:
+    texts = {name: getattr(options, name) for name in ("cv1", "cv2", "cv3") if getattr(options, name)}
+    if options.cv_table is not None:
+        if texts:
+            raise UserError("give collective variables by expressions or by cv_table, not both")
+        return {}
+    return {name: parse_cv(text) for name, text in (texts or {"cv1": f"rmsd: {options.selection}"}).items()}
 
 
 def _open(sources: Sources) -> tuple[Topology, Frames]:

@@ -1,6 +1,6 @@
 """Read a simulation once: where its frames lie in the collective variables, and how large they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +26,15 @@ class FrameTable:
     reach_A: NDArray[np.float64]
 
 
-def measure_frames(placed: PlacedFrames, topology: Topology, expressions: Sequence[CvExpression]) -> FrameTable:
-    """Read all frames and evaluate expressions, called cv1, cv2 …, in every one.
+def measure_frames(placed: PlacedFrames, topology: Topology, expressions: Mapping[str, CvExpression]) -> FrameTable:
+    """Read all frames and evaluate expressions, given by name, in every one.
 
     Raises:
         UserError: when a frame cannot be read, an atom has no place, or a selection picks nothing.
     """
-    groups = [[topology.select(selection) for selection in expression.selections] for expression in expressions]
+    groups = [
+        [topology.select(selection) for selection in expression.selections] for expression in expressions.values()
+    ]
     frames = len(placed.frames)
     values = np.empty((len(expressions), frames))
     reach_A = np.empty(frames)
@@ -40,14 +42,14 @@ def measure_frames(placed: PlacedFrames, topology: Topology, expressions: Sequen
     with progress_bar("Reading frames") as report:
         for frame in range(frames):
             position_A = placed.frames.position_A(frame)
-            for number, (expression, group) in enumerate(zip(expressions, groups, strict=True)):
+            for number, (expression, group) in enumerate(zip(expressions.values(), groups, strict=True)):
                 values[number, frame] = expression.value(
                     [position_A[index] for index in group], [first_A[index] for index in group]
                 )
             reach_A[frame] = np.linalg.norm(placed.placed(position_A), axis=1).max()
             report(frame + 1, frames)
     variables = [
-        CollectiveVariable(f"cv{number}", expression.unit, expression.period, expression.text)
-        for number, expression in enumerate(expressions, start=1)
+        CollectiveVariable(name, expression.unit, expression.period, expression.text)
+        for name, expression in expressions.items()
     ]
     return FrameTable(dict(zip(variables, values, strict=True)), reach_A)
