@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from cryoarena.benchmark.comparison import write_comparison
 from cryoarena.benchmark.device import require_device
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
-from cryoarena.files import atomic_path, read_json, write_json
+from cryoarena.files import atomic_path
 from cryoarena.limits.leakage import leakage_of
-from cryoarena.limits.limits import curve_as_json, limits_of
-from cryoarena.methods.result_folder import Result, open_result
+from cryoarena.limits.limits import limits_of
+from cryoarena.methods.result_folder import Result, check_volumes, open_result, read_info
 from cryoarena.metrics.base import MetricResult, metrics
-from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows, nearest_to_mean
+from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows
 from cryoarena.progress import progress_bar
-from cryoarena.volumes.mrc import write_volume
 
 JUDGED_IMAGES = 100
-_COMPARED_CONFORMATIONS = 12
 _COLUMNS = [
     "dataset",
     "method",
@@ -46,7 +46,8 @@ def score_result(
 ) -> pd.DataFrame:
     """Compute every metric of a result and write `scores.csv` and `comparison/` into its folder.
 
-    A run that failed gives one failed row per metric. Limits of the dataset are computed if they are not cached.
+    A run that failed gives one failed row per metric. Limits of the dataset are computed if they are not cached. What
+    is wrong with single latents, probabilities or maps makes the metrics that need them fail, and no other.
 
     Args:
         result_folder: from `cryoarena run`.
@@ -58,22 +59,21 @@ def score_result(
         The score table.
 
     Raises:
-        UserError: when the folders do not belong together, or there is no such device.
+        UserError: when the folders do not belong together or are damaged, or there is no such device.
     """
     require_device(device)
     truth = open_truth(dataset_folder)
-    info = read_json(result_folder / "result.json")
+    info = read_info(result_folder)
     if info["dataset"]["id"] != truth.info["id"]:
         raise UserError(
             f"{result_folder} is a result on another dataset ({info['dataset']['name']}, id "
             f"{info['dataset']['id'][:12]}) than {dataset_folder} (id {truth.info['id'][:12]})"
         )
     if info["status"] == "ok":
-        result = open_result(result_folder)
-        answer = match_rows(result, truth)
+        answer = match_rows(open_result(result_folder), truth)
         with progress_bar(f"Scoring {info['method']['name']}") as report:
             results = judge(answer, truth, judged_rows(truth, JUDGED_IMAGES), report, device)
-        _write_comparison(results, answer, truth, result_folder / "comparison")
+        write_comparison(results, answer, truth, result_folder / "comparison")
         limits = limits_of(truth, device)
         leakage_of(truth)
         rows = _rows(results, limits)
@@ -93,8 +93,10 @@ def match_rows(result: Result, truth: Truth) -> Answer:
     """Bring a result's rows into the order of the truth, by particle id.
 
     Raises:
-        UserError: when particles are missing or unknown.
+        UserError: when particles are missing or unknown, or the maps in `volumes` have another box or pixel size.
     """
+    box_px = int(truth.info["recipe"]["box_px"])
+    check_volumes(result.folder, box_px, truth.pixel_size_A)
     order = np.argsort(result.particle_id)
     position = np.searchsorted(result.particle_id, truth.particle_id, sorter=order)
     position = np.minimum(position, len(order) - 1)
@@ -105,12 +107,24 @@ def match_rows(result: Result, truth: Truth) -> Answer:
             f"{result.folder} has no latent for {len(missing)} of {len(truth.particle_id)} particles, the first is "
             f"particle {missing[0]}; run the method on the whole dataset"
         )
-    images = len(truth.particle_id) + truth.junk_images
-    if len(result.particle_id) > images:
-        raise UserError(f"{result.folder} has {len(result.particle_id)} particles but the dataset {images}")
+    # The truth does not name the junk.
+    unknown = len(np.setdiff1d(result.particle_id, truth.particle_id)) - truth.junk_images
+    if unknown > 0:
+        raise UserError(f"{result.folder} has latents for {unknown} particles that are not in the dataset; remove them")
     embedding = result.embedding[rows]
-    posterior = None if result.posterior is None else result.posterior[rows]
-    return Answer(embedding, lambda judged: result.volumes_at(embedding[judged]), posterior)
+
+    def maps_of(judged: NDArray[np.int64]) -> NDArray[np.float32]:
+        maps = result.volumes_at(embedding[judged])
+        if maps.shape != (len(judged), box_px, box_px, box_px):
+            raise UserError(f"the method gives maps of shape {maps.shape[1:]} for a dataset of box {box_px}")
+        return maps
+
+    return Answer(
+        embedding,
+        maps_of,
+        None if result.posterior is None else result.posterior[rows],
+        None if result.poses is None else result.poses[rows],
+    )
 
 
 def _rows(results: dict[str, MetricResult | NoResult], limits: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -120,6 +134,8 @@ def _rows(results: dict[str, MetricResult | NoResult], limits: dict[str, dict[st
         if isinstance(result, NoResult):
             rows.append(_empty_row(name, result.status, result.reason))
             continue
+        for statistic, reason in result.absent.items():
+            rows.append(_empty_row(name, "not_applicable", reason) | {"statistic": statistic})
         for statistic, score in result.scores.items():
             key = f"{name}/{statistic}"
             direction = score.direction or card.direction
@@ -169,32 +185,15 @@ def _empty_row(name: str, status: str, reason: str) -> dict[str, Any]:
     }
 
 
-def _write_comparison(results: dict[str, MetricResult | NoResult], answer: Answer, truth: Truth, folder: Path) -> None:
-    """Write the curves, and the maps at the real latent nearest to the mean latent of some conformations."""
-    curves = {
-        f"{name}/{statistic}": curve_as_json(curve)
-        for name, result in results.items()
-        if isinstance(result, MetricResult)
-        for statistic, curve in result.curves.items()
-    }
-    write_json(folder / "curves.json", curves)
-    count = len(truth.mapped)
-    chosen = np.unique(np.linspace(0, count, min(count, _COMPARED_CONFORMATIONS), endpoint=False).astype(int))
-    for conformation in truth.mapped[chosen]:
-        here = np.flatnonzero(truth.conformation == conformation)
-        if len(here):
-            volume = answer.maps_of(np.array([nearest_to_mean(answer.embedding, here)]))[0]
-            write_volume(folder / f"conformation_{conformation:04d}.mrc", volume, truth.pixel_size_A)
-
-
 def summary(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return (what, value) lines of the recommended statistics for the terminal."""
+    """Return (what, value) lines for the terminal: the recommended statistics, and what has no value and why."""
     recommended = {"standard/moving_mask/auc", "standard/mask/auc", "standard/mean_1_10"}
     lines = []
     for row in table.to_dict("records"):
         what = f"{row['metric']} {row['statistic']}"
         if row["status"] != "ok":
-            lines.append((str(row["metric"]), f"{row['status']}: {row['reason']}"))
+            line = (str(row["metric"]), f"{row['status']}: {row['reason']}")
+            lines += [line] if line not in lines else []
         elif row["statistic"] in recommended:
             normalised = "" if pd.isna(row["normalised"]) else f" (normalised {row['normalised']:.2f})"
             lines.append((what, f"{row['value']:.3f} ± {row['standard_error']:.3f}{normalised}"))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cryoarena.imaging.poses import Poses
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import Report
 from cryoarena.registry import Registry
@@ -33,12 +34,14 @@ class Reconstruction(ABC):
     Attributes:
         embedding: (N, d) float32 latent of every particle.
         posterior: (N, K) class probabilities, or None.
+        poses: that the method estimated, or None where it took those given.
         representatives: (k, d) latents whose maps are written beside the result.
         history: one dict of numbers per iteration.
     """
 
     embedding: NDArray[np.float32]
     posterior: NDArray[np.float32] | None
+    poses: Poses | None = None
     representatives: NDArray[np.float32]
     history: list[dict[str, float]]
 

@@ -1,7 +1,7 @@
 """Write and read result folders (docs/formats.md)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json, write_json
+from cryoarena.imaging.poses import Poses
 from cryoarena.methods.base import Reconstruction, methods
+from cryoarena.methods.read_array import read_array
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.mrc import write_volume
+from cryoarena.particles.read_star import read_star_poses
+from cryoarena.particles.write_star import write_star
+from cryoarena.volumes.mrc import read_grid, write_volume
+
+_STATUSES = ("ok", "failed", "not_applicable")
+# Headers keep single precision, and some programs three digits.
+_PIXEL_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Result:
         particle_id: (N,).
         embedding: (N, d).
         posterior: (N, K) class probabilities, or None.
+        poses: of the N particles, or None where the method estimated none.
         volumes_at: latents (k, d) -> maps (k, D, D, D).
     """
 
@@ -34,6 +43,7 @@ class Result:
     particle_id: NDArray[np.int64]
     embedding: NDArray[np.float32]
     posterior: NDArray[np.float32] | None
+    poses: Poses | None
     volumes_at: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -43,6 +53,8 @@ def write_arrays(folder: Path, reconstruction: Reconstruction, particles: Partic
     np.save(folder / "particle_id.npy", particles.particle_id.astype(np.int64))
     if reconstruction.posterior is not None:
         np.save(folder / "posterior.npy", reconstruction.posterior.astype(np.float32))
+    if reconstruction.poses is not None:
+        write_star(folder / "poses.star", replace(particles, poses=reconstruction.poses))
     (folder / "model").mkdir()
     reconstruction.save(folder / "model")
     names = [f"{number:04d}.mrc" for number in range(len(reconstruction.representatives))]
@@ -59,30 +71,83 @@ def write_info(folder: Path, info: dict[str, Any]) -> None:
     write_json(folder / "result.json", {"format": 1, **info})
 
 
+def read_info(folder: Path) -> dict[str, Any]:
+    """Return what result.json says.
+
+    Raises:
+        UserError: when the folder is no result folder, or result.json lacks what a score needs.
+    """
+    path = folder / "result.json"
+    if not path.is_file():
+        raise UserError(f"{folder} is no result folder: it has no result.json; give the output of `cryoarena run`")
+    info = read_json(path)
+    for key in ("status", "reason", "method/name", "dataset/id", "dataset/name"):
+        value = info
+        for part in key.split("/"):
+            value = value.get(part) if isinstance(value, dict) else None
+        if not isinstance(value, str):
+            raise UserError(f"{path} does not tell {key.replace('/', ' ')}; run the method again")
+    if info["status"] not in _STATUSES:
+        raise UserError(f"{path} has the status {info['status']!r}, which is none of {', '.join(_STATUSES)}")
+    return dict(info)
+
+
 def open_result(folder: Path) -> Result:
     """Open a result folder whose run succeeded.
 
     Raises:
-        UserError: when it is none, when the run failed, or when its arrays do not match.
+        UserError: when it is none, when the run failed, or when its arrays are damaged or do not match.
     """
-    info = read_json(folder / "result.json")
+    info = read_info(folder)
     if info["status"] != "ok":
         raise UserError(f"{folder} holds a run that is {info['status']}: {info['reason']}")
-    embedding, particle_id = _load(folder / "embedding.npy"), _load(folder / "particle_id.npy")
-    posterior = _load(folder / "posterior.npy") if (folder / "posterior.npy").exists() else None
+    particle_id = read_array(folder / "particle_id.npy", 1, "iu", "(N,) particle ids").astype(np.int64)
+    ids, times = np.unique(particle_id, return_counts=True)
+    if (times > 1).any():
+        raise UserError(
+            f"{folder / 'particle_id.npy'} names particle {ids[times > 1][0]} {times.max()} times; "
+            "give one row per particle"
+        )
+    embedding = read_array(folder / "embedding.npy", 2, "fiu", "(N, d) latents")
+    path = folder / "posterior.npy"
+    posterior = read_array(path, 2, "fiu", "(N, K) class probabilities") if path.exists() else None
     for name, array in (("embedding", embedding), ("posterior", posterior)):
         if array is not None and len(array) != len(particle_id):
             raise UserError(
                 f"{folder / name}.npy has {len(array)} rows for {len(particle_id)} particle ids; run the method again"
             )
-    reconstruction = methods.get(info["method"]["name"]).load(folder / "model")
-    return Result(folder, info, particle_id, embedding, posterior, reconstruction.volumes_at)
-
-
-def _load(path: Path) -> NDArray[Any]:
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; run the method again") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not a plain array file: {error}") from error
+        reconstruction = methods.get(info["method"]["name"]).load(folder / "model")
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise UserError(f"{folder / 'model'} is missing or damaged: {error}; run the method again") from error
+    path = folder / "poses.star"
+    poses = _poses_of(path, particle_id) if path.exists() else None
+    return Result(folder, info, particle_id, embedding, posterior, poses, reconstruction.volumes_at)
+
+
+def check_volumes(folder: Path, box_px: int, pixel_size_A: float) -> None:
+    """Check that the maps of a result folder lie on the grid of its dataset; only their headers are read.
+
+    Raises:
+        UserError: when one is damaged, or has another box or pixel size.
+    """
+    for path in sorted((folder / "volumes").glob("*.mrc")):
+        box, pixel = read_grid(path)
+        if box != box_px or not np.isclose(pixel, pixel_size_A, rtol=_PIXEL_TOLERANCE, atol=0):
+            raise UserError(
+                f"{path} has a box of {box} at {pixel:g} Å but the dataset has {box_px} at {pixel_size_A:g} Å; "
+                "resample the maps to the grid of the dataset, or correct the header"
+            )
+
+
+def _poses_of(path: Path, particle_id: NDArray[np.int64]) -> Poses:
+    """Return the poses of a table in the order of the particle ids."""
+    in_table, poses = read_star_poses(path)
+    order = np.argsort(in_table)
+    rows = order[np.minimum(np.searchsorted(in_table, particle_id, sorter=order), len(order) - 1)]
+    missing = particle_id[in_table[rows] != particle_id]
+    if len(missing):
+        raise UserError(
+            f"{path} has no pose for {len(missing)} of {len(particle_id)} particles, the first is particle {missing[0]}"
+        )
+    return poses[rows]

@@ -67,6 +67,23 @@ def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
     )
 
 
+def read_star_poses(path: Path) -> tuple[NDArray[np.int64], Poses]:
+    """Read only the particle ids (N,) and the poses of a particle table; its images are not looked for.
+
+    Raises:
+        UserError: as `read_star`, and when the table has no particle ids or no angles.
+    """
+    table = _Particles(path)
+    ids = table.given_particle_ids()
+    if ids is None:
+        raise UserError(f"{path} has no numbers in column _{PARTICLE_ID}, which tells whose poses these are; add it")
+    pixels_needed = table.has("rlnOriginX") and not table.has("rlnOriginXAngst")
+    poses = table.poses(table.the_one(table.pixel_sizes_A(), "pixel sizes (Å)") if pixels_needed else 1.0)
+    if poses is None:
+        raise UserError(f"{path} has no column _{ANGLES[0]}; it tells no poses")
+    return ids, poses
+
+
 class _Particles:
     """The particle table of a STAR file, each value taken from the optics table where that has it."""
 
@@ -122,11 +139,15 @@ class _Particles:
         return np.asarray(1e4 * self.numbers("rlnDetectorPixelSize") / self.numbers("rlnMagnification"))
 
     def particle_ids(self) -> NDArray[np.int64]:
+        ids = self.given_particle_ids()
+        return np.arange(1, len(self) + 1) if ids is None else ids
+
+    def given_particle_ids(self) -> NDArray[np.int64] | None:
+        """Return the particle ids; None where there are none, or names of another program: ours are numbers."""
         try:
             ids = np.array([int(word) for word in self._particles.text.get(PARTICLE_ID, [""])], np.int64)
         except (ValueError, OverflowError):
-            # No ids, or names of another program; ours are numbers.
-            return np.arange(1, len(self) + 1)
+            return None
         distinct, first = np.unique(ids, return_index=True)
         if len(distinct) < len(ids):
             again = int(np.setdiff1d(np.arange(len(ids)), first)[0])
