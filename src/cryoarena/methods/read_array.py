@@ -28,7 +28,7 @@ def read_array(path: Path, axes: int, kinds: str, what: str) -> NDArray[Any]:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(mapped, np.ndarray):
             raise UserError(f"{path} is an archive, not one array; save it with numpy.save")
-        if mapped.ndim != axes or mapped.dtype.kind not in kinds:
+        if mapped.ndim != axes or not mapped.size or mapped.dtype.kind not in kinds:
             raise UserError(f"{path} holds {mapped.dtype} values of shape {mapped.shape}, not {what}")
         return np.array(mapped)
     except (ValueError, EOFError, OSError) as error:
