@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cryoarena.datasets.energy_surface import EnergySurface
 from cryoarena.datasets.realism import Realism
 from cryoarena.datasets.rigid_bodies import RigidBodies
+from cryoarena.datasets.sessions import Sessions
 from cryoarena.imaging.specimen import Specimen
 from cryoarena.registry import Registry
 
@@ -163,6 +164,7 @@ class Ensemble:
         energy: free energy that the population follows, or None.
         state: (K,) state 0 … S - 1 that each conformation belongs to, where states are asked for and the rest of the
             heterogeneity is a nuisance; every conformation is a state of its own when None.
+        sessions: in which conformations were recorded where that was not in one, else None.
         variables: what the `cvs` are where the user names them; the card's when None.
     """
 
@@ -174,6 +176,7 @@ class Ensemble:
     mapped: NDArray[np.int64] | None = None
     energy: EnergySurface | None = None
     state: NDArray[np.int64] | None = None
+    sessions: Sessions | None = None
     variables: tuple[CollectiveVariable, ...] | None = None
 
 

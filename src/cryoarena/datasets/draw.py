@@ -64,6 +64,9 @@ def draw_particles(ensemble: Ensemble, settings: Settings, defocus_table: Defocu
     poses = random_poses(n, max_shift_A, streams.generator("pose"))
     ctf = _draw_ctf(settings, defocus_table, streams)
     imperfections, columns = draw_imperfections(n, settings.realism, streams)
+    if ensemble.sessions is not None:
+        ctf, imperfections, of_sessions = ensemble.sessions.record(conformation, ctf, imperfections)
+        columns |= of_sessions
     particles = Particles(conformation, _seen(poses, conformation, ensemble, settings, streams), ctf, imperfections)
     given_ctf = _given_ctf(ctf, settings, streams)
     if given_ctf is not ctf:

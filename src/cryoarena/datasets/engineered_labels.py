@@ -15,6 +15,7 @@ from cryoarena.datasets.base import (
     Sources,
     dataset,
 )
+from cryoarena.datasets.sessions import Sessions, unlike_sessions
 from cryoarena.errors import UserError
 from cryoarena.imaging.specimen import Complexes
 from cryoarena.structures.atoms import Atoms, joined
@@ -25,18 +26,27 @@ from cryoarena.structures.pseudo_nuclease import build_pseudo_nuclease
 
 @dataclass(frozen=True)
 class EngineeredLabelsOptions:
-    """Which states there are.
+    """Which states there are, and how they are recorded.
 
     Attributes:
         shortest, longest: base pairs of the duplex; every length between them is a state.
         lobe_deg: the lobe turns from minus to plus this angle, in equal steps, alike in all states.
+        session: none: all states are recorded alike; mild or strong: each in a session of its own, whose defocus, ice
+            and grey scale differ from those of the others, so that the label leaks into what is no structure.
     """
 
     shortest: int = 2
     longest: int = 14
     lobe_deg: float = 15.0
+    session: str = "none"
 
 
+# Largest offset of the defocus (Å), thinnest and thickest ice (nm), largest factor of the grey values.
+_SESSIONS: dict[str, tuple[float, tuple[float, float], float] | None] = {
+    "none": None,
+    "mild": (1_000.0, (25.0, 35.0), 1.03),
+    "strong": (4_000.0, (20.0, 80.0), 1.25),
+}
 _SMALL = Settings(
     preset="small",
     images=5_200,
@@ -99,7 +109,7 @@ class EngineeredLabels(Dataset[EngineeredLabelsOptions]):
             model = molmap_model(joined([body.atoms, duplex]), settings.resolution_A)
             positions += [_position(turned, duplex) for turned in bodies]
             models += [model] * len(angles)
-        count = len(positions)
+        count, state = len(positions), np.repeat(np.arange(len(lengths)), len(angles))
         return Ensemble(
             specimen=Complexes(tuple(positions), tuple(models)),
             cvs={
@@ -107,8 +117,16 @@ class EngineeredLabels(Dataset[EngineeredLabelsOptions]):
                 "lobe_angle": np.tile(angles, len(lengths)),
             },
             population=np.full(count, 1 / count),
-            state=np.repeat(np.arange(len(lengths)), len(angles)),
+            state=state,
+            sessions=_sessions(options.session, state, settings.seed),
         )
+
+
+def _sessions(kind: str, state: NDArray[np.int64], seed: int) -> Sessions | None:
+    if kind not in _SESSIONS:
+        raise UserError(f"session must be one of {', '.join(_SESSIONS)}, not {kind!r}")
+    amounts = _SESSIONS[kind]
+    return None if amounts is None else unlike_sessions(state, *amounts, seed)
 
 
 def _position(body: Atoms, duplex: Atoms) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from cryoarena.datasets.rigid_bodies import RigidMotion
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
 from cryoarena.imaging.defocus import DefocusTable
+from cryoarena.imaging.imperfections import Imperfections, perfect
 from cryoarena.imaging.noise import NoiseSpectrum
 from cryoarena.imaging.poses import Poses
 from cryoarena.volumes.mrc import read_volume
@@ -41,6 +42,7 @@ class Truth:
         junk_images: number of particles of the dataset that are junk; they are not among the N.
         defocus: true defocus of the particles where methods are given a wrong one, else None.
         noise_spectrum: of noise that is not white, else None.
+        imperfections: of the particles, where any are known to be there, else None.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class Truth:
     defocus: DefocusTable | None = None
     noise_spectrum: NoiseSpectrum | None = None
     states: NDArray[np.int64] | None = None
+    imperfections: Imperfections | None = None
 
     @property
     def state_of_conformation(self) -> NDArray[np.int64]:
@@ -106,6 +109,7 @@ class Truth:
             conformation=self.conformation[rows],
             poses=None if self.poses is None else self.poses[rows],
             defocus=None if self.defocus is None else self.defocus[rows],
+            imperfections=None if self.imperfections is None else self.imperfections[rows],
         )
 
     def masks(self) -> dict[str, NDArray[np.float32] | None]:
@@ -196,6 +200,7 @@ def open_truth(folder: Path) -> Truth:
         energy=read_energy_surface(energy) if (energy := folder / "truth" / "energy.npz").exists() else None,
         states=conformations["state"].to_numpy(np.int64) if "state" in conformations else None,
         defocus=_true_defocus(particles),
+        imperfections=_true_imperfections(particles),
         noise_spectrum=read_noise_spectrum(noise)
         if (noise := folder / "truth" / "noise_spectrum.csv").exists()
         else None,
@@ -210,6 +215,14 @@ def _true_poses(particles: pd.DataFrame) -> Poses | None:
         particles[rotation].to_numpy(np.float64).reshape(-1, 3, 3),
         particles[["shift_x_A", "shift_y_A"]].to_numpy(np.float64),
     )
+
+
+def _true_imperfections(particles: pd.DataFrame) -> Imperfections | None:
+    names = ["ice_nm", "grey_scale"]
+    known: dict[str, Any] = {name: particles[name].to_numpy(np.float64) for name in names if name in particles}
+    if "beam_tilt_x_mrad" in particles:
+        known["beam_tilt_mrad"] = particles[["beam_tilt_x_mrad", "beam_tilt_y_mrad"]].to_numpy(np.float64)
+    return replace(perfect(len(particles)), **known) if known else None
 
 
 def _true_defocus(particles: pd.DataFrame) -> DefocusTable | None:

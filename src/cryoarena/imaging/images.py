@@ -23,7 +23,10 @@ def simulate_images(
     noise: Noise = WhiteNoise(),
     layers: Sequence[Layer] = (),
 ) -> NDArray[np.float32]:
-    """Return images (n, D, D) = -contrast_sign · amplitude · CTF·projection + noise of unit variance."""
+    """Return images (n, D, D) = -contrast_sign · amplitude · CTF·projection + noise of unit variance.
+
+    Where particles have a grey scale of their own, their images are multiplied by it.
+    """
     if particles.imperfections is None:
         images = to_images(signal_spectra(specimen, particles, box_px, pixel_size_A, contrast_sign))
     else:
@@ -33,4 +36,7 @@ def simulate_images(
     images *= np.float32(amplitude)
     for layer in layers:
         layer.add_to(images, pixel_size_A, amplitude, contrast_sign)
-    return noise.add(images, contrast_sign, rng)
+    images = noise.add(images, contrast_sign, rng)
+    if particles.imperfections is not None:
+        images *= particles.imperfections.grey_scale[:, None, None].astype(np.float32)
+    return images

@@ -18,11 +18,13 @@ class Imperfections:
         ice_nm: (N,) thickness of the ice; 0 where it does nothing.
         beam_tilt_mrad: (N, 2) along image x and y.
         visible: (N,) whether the particle shows at all.
+        grey_scale: (N,) factor of all grey values, of signal and noise.
     """
 
     ice_nm: NDArray[np.float64]
     beam_tilt_mrad: NDArray[np.float64]
     visible: NDArray[np.bool_]
+    grey_scale: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.ice_nm)
@@ -46,4 +48,4 @@ class Imperfections:
 
 def perfect(n: int) -> Imperfections:
     """Return the imperfections of n particles that have none."""
-    return Imperfections(np.zeros(n), np.zeros((n, 2)), np.ones(n, np.bool_))
+    return Imperfections(np.zeros(n), np.zeros((n, 2)), np.ones(n, np.bool_), np.ones(n))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64
 
     An image is y = -contrast_sign · CTF · P_c + noise of unit variance, with P_c the projection of map c, hence
     log p(y | c) = -½ Σ_k |y - y_c|² / N(k) + constant, summed over half of the Fourier plane (Parseval's theorem), with
-    N the power of the noise, 1 where it is white.
+    N the power of the noise, 1 where it is white. Ice, beam tilt and grey scale are taken into account where known.
     Coefficients beyond |k| = D/2 - 1, which the maps do not reach, are left out. Projections are exact (NUFFT).
 
     Args:
@@ -55,7 +56,7 @@ def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64
     """
     box_px = particles.box_px
     points = ImagePoints.within(box_px, box_px / 2 - 1, torch.device("cpu"))
-    batches = list(fourier_batches(particles, points, rows, _BATCH))
+    batches = [_recorded(batch, particles, truth, points) for batch in fourier_batches(particles, points, rows, _BATCH)]
     mapped = truth.mapped
     weight = _weight(points, truth)
     log_likelihood = np.empty((len(rows), len(mapped)))
@@ -101,13 +102,39 @@ def _weight(points: ImagePoints, truth: Truth) -> NDArray[np.float64]:
     return np.asarray(weight)
 
 
+@dataclass(frozen=True)
+class _Recorded:
+    """Some images as data = transfer · slice + noise of unit variance.
+
+    Attributes:
+        data: (n, P).
+        transfer: (n, P) CTF and what ice and beam do besides.
+        rotations: (n, 3, 3).
+    """
+
+    data: NDArray[np.complex64]
+    transfer: NDArray[Any]
+    rotations: NDArray[np.float64]
+
+
+def _recorded(batch: Batch, particles: ParticleSet, truth: Truth, points: ImagePoints) -> _Recorded:
+    data, transfer, rotations = batch.data.numpy(), batch.ctf.numpy(), batch.rotations.double().numpy()
+    if truth.imperfections is None or particles.ctf is None:
+        return _Recorded(data, transfer, rotations)
+    imperfections = truth.imperfections[batch.rows]
+    field_of_view_A = particles.box_px * particles.pixel_size_A
+    frequency_x, frequency_y = (axis.numpy() / field_of_view_A for axis in (points.kx, points.ky))
+    besides = imperfections.transfer(particles.ctf[batch.rows], frequency_x, frequency_y)
+    in_grey = imperfections.grey_scale[:, None].astype(np.float32)
+    return _Recorded(np.asarray(data / in_grey, np.complex64), transfer * besides, rotations)
+
+
 def _log_likelihoods(
-    projector: VolumeProjector, batches: list[Batch], points: ImagePoints, weight: NDArray[np.float64]
+    projector: VolumeProjector, batches: list[_Recorded], points: ImagePoints, weight: NDArray[np.float64]
 ) -> Iterator[NDArray[np.float64]]:
     """Yield Re<y, y_c> - ½|y_c|² of each batch, weighted: |y|² is the same for every conformation."""
     ky, kx = points.ky.numpy(), points.kx.numpy()
     for batch in batches:
-        spectra = projector.project(batch.rotations.double().numpy(), np.zeros((len(batch.rows), 2)))
-        predicted = batch.ctf.numpy() * spectra[:, ky, kx]
-        data = batch.data.numpy()
-        yield np.asarray((predicted.conj() * (data - predicted / 2)).real.astype(np.float64) @ weight)
+        spectra = projector.project(batch.rotations, np.zeros((len(batch.data), 2)))
+        predicted = batch.transfer * spectra[:, ky, kx]
+        yield np.asarray((predicted.conj() * (batch.data - predicted / 2)).real.astype(np.float64) @ weight)
