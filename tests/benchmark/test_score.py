@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cryoarena.benchmark.run_cell import run_method
 from cryoarena.benchmark.score import score_result
+from cryoarena.benchmark.score_limits import score_limits
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, methods
@@ -52,6 +53,26 @@ def test_consensus_is_the_floor_and_ppca_lies_above_it(dataset: Path, tmp_path: 
     curves = read_json(tmp_path / "ppca" / "comparison" / "curves.json")
     assert f"per-image-fsc/{MOVING.removesuffix('/auc')}" in curves
     assert len(list((tmp_path / "ppca" / "comparison").glob("conformation_*.mrc"))) == 8
+
+
+def test_observers_are_rows_of_their_own_between_0_and_1(dataset: Path) -> None:
+    table = score_limits(dataset)
+    assert list(table["method"].unique()) == [
+        "chance",
+        "one-for-all",
+        "consensus",
+        "known-label",
+        "rigid-motion",
+        "bayes",
+    ]
+    of = dict(list(table.groupby("method")))
+    assert value(of["consensus"], "per-image-fsc", MOVING, "normalised") == 0
+    assert value(of["rigid-motion"], "per-image-fsc", MOVING, "normalised") == 1
+    assert 0 < value(of["known-label"], "per-image-fsc", MOVING, "normalised") < 1
+    assert value(of["bayes"], "pmn", "standard/mean_1_10", "normalised") == 1
+    assert value(of["one-for-all"], "pmn", "standard/mean_1_10", "normalised") == 0
+    assert pd.read_csv(dataset / "truth" / "limits" / "scores.csv").shape == table.shape
+    assert set(table[table["metric"] == "pmn"]["unit"]) == {"%"}
 
 
 def test_rows_are_matched_by_particle_id_not_by_order(dataset: Path, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """Score a result folder: the tidy table, the curves and the maps that the report compares."""
 
-import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,35 +8,18 @@ from numpy.typing import NDArray
 
 from cryoarena.benchmark.comparison import write_comparison
 from cryoarena.benchmark.device import require_device
+from cryoarena.benchmark.score_rows import empty_row, rows_of, table_of
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
 from cryoarena.limits.leakage import leakage_of
 from cryoarena.limits.limits import limits_of
 from cryoarena.methods.result_folder import Result, check_volumes, open_result, read_info
-from cryoarena.metrics.base import MetricResult, metrics
-from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows
+from cryoarena.metrics.base import metrics
+from cryoarena.metrics.judge import Answer, judge, judged_rows
 from cryoarena.progress import progress_bar
 
 JUDGED_IMAGES = 100
-_COLUMNS = [
-    "dataset",
-    "method",
-    "run",
-    "metric",
-    "statistic",
-    "value",
-    "unit",
-    "standard_error",
-    "n",
-    "status",
-    "reason",
-    "floor",
-    "ceiling",
-    "normalised",
-    "direction",
-    "metric_version",
-]
 
 
 def score_result(
@@ -76,14 +57,10 @@ def score_result(
         write_comparison(results, answer, truth, result_folder / "comparison")
         limits = limits_of(truth, device)
         leakage_of(truth)
-        rows = _rows(results, limits)
+        rows = rows_of(results, limits)
     else:
-        rows = [_empty_row(name, info["status"], info["reason"]) for name in metrics.all()]
-    table = pd.DataFrame(rows)
-    table.insert(0, "dataset", truth.info["name"])
-    table.insert(1, "method", info["method"]["name"])
-    table.insert(2, "run", result_folder.resolve().name)
-    table = table[_COLUMNS]
+        rows = [empty_row(name, info["status"], info["reason"]) for name in metrics.all()]
+    table = table_of(rows, truth.info["name"], info["method"]["name"], result_folder.resolve().name)
     with atomic_path(table_path or result_folder / "scores.csv") as temporary:
         table.to_csv(temporary, index=False)
     return table
@@ -125,64 +102,6 @@ def match_rows(result: Result, truth: Truth) -> Answer:
         None if result.posterior is None else result.posterior[rows],
         None if result.poses is None else result.poses[rows],
     )
-
-
-def _rows(results: dict[str, MetricResult | NoResult], limits: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    rows = []
-    for name, result in results.items():
-        card = metrics.get(name).card
-        if isinstance(result, NoResult):
-            rows.append(_empty_row(name, result.status, result.reason))
-            continue
-        for statistic, reason in result.absent.items():
-            rows.append(_empty_row(name, "not_applicable", reason) | {"statistic": statistic})
-        for statistic, score in result.scores.items():
-            key = f"{name}/{statistic}"
-            direction = score.direction or card.direction
-            floor, ceiling = (limits[kind]["scores"].get(key, {}) for kind in ("floor", "ceiling"))
-            rows.append(
-                {
-                    "metric": name,
-                    "statistic": statistic,
-                    "value": score.value,
-                    "unit": card.unit if score.unit is None else score.unit,
-                    "standard_error": score.standard_error,
-                    "n": score.n,
-                    "status": "ok" if math.isfinite(score.value) else "failed",
-                    "reason": "" if math.isfinite(score.value) else "the value is not finite",
-                    "floor": floor.get("value"),
-                    "ceiling": ceiling.get("value"),
-                    "normalised": _normalised(score.value, floor, ceiling, direction),
-                    "direction": direction,
-                    "metric_version": card.version,
-                }
-            )
-    return rows
-
-
-def _normalised(value: float, floor: dict[str, Any], ceiling: dict[str, Any], direction: str) -> float | None:
-    """Return (value - floor) / (ceiling - floor), or None where the ceiling is not clearly better than the floor.
-
-    Clearly is by more than three standard errors of their difference.
-    """
-    if floor.get("value") is None or ceiling.get("value") is None:
-        return None
-    span = ceiling["value"] - floor["value"]
-    noise = math.hypot(floor["standard_error"] or 0.0, ceiling["standard_error"] or 0.0)
-    better_by = span if direction == "higher" else -span
-    return float((value - floor["value"]) / span) if better_by > 3 * noise else None
-
-
-def _empty_row(name: str, status: str, reason: str) -> dict[str, Any]:
-    card = metrics.get(name).card
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS[3:])
-    return row | {
-        "metric": name,
-        "status": status,
-        "reason": reason,
-        "direction": card.direction,
-        "metric_version": card.version,
-    }
 
 
 def summary(table: pd.DataFrame) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from cryoarena import __version__
-from cryoarena.cli import bench, listing, make, mix, report, run, score
+from cryoarena.cli import bench, limits, listing, make, mix, report, run, score
 from cryoarena.errors import UserError
 
 EXIT_WRONG_INPUT = 2
@@ -56,6 +56,7 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "make": make.make,
     "mix": mix.mix,
     "run": run.run,
+    "limits": limits.limits,
     "score": score.score,
     "report": report.report,
     "bench": bench.bench,

@@ -16,9 +16,14 @@ from cryoarena.progress import progress_bar
 
 Limit = dict[str, Any]
 
+# Of the files in the cache; raised whenever they hold something else.
+_FORMAT = 2
+
 # A metric that needs one of these judges maps; all others judge what is said about single images.
 _NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "ab_initio_volume_pairs", "sample_volumes"}
 _NO_MAPS: Limit = {"source": "", "description": "none", "scores": {}, "curves": {}}
+# In the order in which they are shown.
+OBSERVERS = ("chance", "one-for-all", "consensus", "known-label", "rigid-motion", "bayes")
 _BEST_MAPS_BY = "per-image-fsc/standard/moving_mask/auc"
 
 
@@ -58,7 +63,7 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
 def _judged(source: str, observe: Callable[[], Observation | None], observers: Observers) -> Limit:
     """Return what an observer scores, computed again when a metric is new or changed."""
     path = observers.truth.folder / "truth" / "limits" / f"{source}.json"
-    versions = {name: metric.card.version for name, metric in metrics.all().items()}
+    versions = {"format": _FORMAT} | {name: metric.card.version for name, metric in metrics.all().items()}
     if path.exists():
         kept: Limit = read_json(path)
         if kept["metrics"] == versions:
@@ -123,6 +128,7 @@ def as_json(results: dict[str, MetricResult | NoResult]) -> dict[str, Any]:
         for statistic, score in result.scores.items():
             scores[f"{name}/{statistic}"] = {
                 "value": _number(score.value),
+                "unit": metrics.get(name).card.unit if score.unit is None else score.unit,
                 "standard_error": _number(score.standard_error),
                 "n": score.n,
                 "direction": score.direction or metrics.get(name).card.direction,
