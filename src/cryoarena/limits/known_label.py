@@ -47,7 +47,7 @@ def known_label_map(
     halves = [accumulate(grid, points, fourier_batches(particles, points, rows[half_set == half])) for half in (0, 1)]
     mask = truth.masks()["mask"]
     assert mask is not None
-    return as_volume(reconstruct(halves[0], halves[1], torch.from_numpy(mask).to(place)))
+    return as_volume(reconstruct(halves[0], halves[1], torch.tensor(mask, device=place)))
 
 
 def best_window(particles: ParticleSet, truth: Truth, device: str, report: Report) -> int:
