@@ -9,7 +9,8 @@ import pytest
 
 from cryoarena.benchmark.run_cell import run_method
 from cryoarena.benchmark.score import score_result
-from cryoarena.datasets.base import datasets
+from cryoarena.datasets.base import Sources, datasets
+from cryoarena.datasets.make import make_dataset
 from cryoarena.datasets.realism import Realism
 from cryoarena.datasets.settings import resolve_settings
 from cryoarena.datasets.truth import open_truth
@@ -242,6 +243,16 @@ def test_junk_replaces_some_images_and_is_not_scored(plain: Path, tmp_path: Path
     difference = images_of(folder) - images_of(plain)
     strong = np.square(difference).mean(axis=(1, 2))
     assert strong[ordinary].max() < 0.1 * strong[table["junk"] != ""].min()
+
+
+def test_nothing_but_junk_is_refused_before_an_old_folder_goes(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "old").touch()
+    dataset = datasets.get("igg-pseudo")
+    settings = resolve_settings(dataset, "small", images=4, box_px=16, realism=Realism(junk_noise=0.95))
+    with pytest.raises(UserError, match="of 4 particles none is left"):
+        make_dataset(dataset, settings, Sources(), tmp_path / "d", overwrite=True)
+    assert (tmp_path / "d" / "old").exists()
 
 
 def test_noise_is_nothing_and_an_off_centre_molecule_is_where_truth_tells(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cryoarena.datasets.base import Ensemble, Settings
 from cryoarena.datasets.random_streams import RandomStreams
+from cryoarena.errors import UserError
 from cryoarena.imaging.aggregates import Aggregates
 from cryoarena.imaging.imperfections import perfect
 from cryoarena.imaging.layer import Layer
@@ -41,6 +42,9 @@ def draw_junk(particles: Particles, ensemble: Ensemble, settings: Settings, stre
 
     Junk is `noise`: nothing; `aggregate`: another object of the size of the molecule; or `off-centre`: the molecule,
     but a quarter to half of the field of view off its place. A neighbour is a molecule at the edge of the image.
+
+    Raises:
+        UserError: when all particles would be junk.
     """
     realism, n = settings.realism, len(particles)
     shares = {
@@ -56,6 +60,8 @@ def draw_junk(particles: Particles, ensemble: Ensemble, settings: Settings, stre
             count = round(share * n)
             junk[order[start : start + count]] = kind
             start += count
+        if not np.any(junk == ""):
+            raise UserError(f"of {n} particles none is left that is not junk; make more images or less junk")
         particles = _off_centre(particles, np.flatnonzero(junk == "off-centre"), settings, streams)
         layers += _in_place_of(particles, junk, ensemble, settings, streams)
         particles = _visible(particles, junk == "")

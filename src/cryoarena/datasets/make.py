@@ -82,13 +82,13 @@ def make_dataset(
     _require_fit(ensemble.specimen, settings)
     maps = len(ensemble.population) if ensemble.mapped is None else len(ensemble.mapped)
     require_free_space(out, 4 * settings.images * settings.box_px**2 + 4 * maps * settings.box_px**3)
+    drawn = draw_particles(ensemble, settings, defocus_table)
     # Only now, when nothing can be wrong with the input any more, may an old folder go.
     if begun:
         remove_temporary_files(out)
     else:
         require_empty_output(out, overwrite)
     write_json(out / MAKING, {"id": dataset_id})
-    drawn = draw_particles(ensemble, settings, defocus_table)
     # The SNR is that of the molecules that the dataset is about.
     ordinary = np.flatnonzero(drawn.shows_molecule())
     measured = drawn.particles[ordinary[:: -(-len(ordinary) // _MEASURED_IMAGES)]]

@@ -11,7 +11,7 @@ from cryoarena.structures.density import ScatteringModel, gaussian_model
 
 _POINTS = 1500
 _LOBES = (3, 12)
-_RESOLUTION_A = 20.0
+_RESOLUTION_A = 12.0
 
 
 @final
