@@ -18,7 +18,7 @@ from cryoarena.datasets.base import (
 from cryoarena.datasets.igg_1d import Igg1d
 from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.errors import UserError
-from cryoarena.imaging.moved_bodies import MovedBodies
+from cryoarena.imaging.moving_bodies import MovingBodies
 from cryoarena.progress import progress_bar
 from cryoarena.structures.atoms import Atoms, centred, read_atoms, select_chains
 from cryoarena.structures.backbone_linker import find_linker
@@ -88,7 +88,7 @@ class IggRl(Dataset[RandomLinkerOptions]):
         with progress_bar("Drawing linkers") as report:
             phi_psi_deg, tries = sample_linker(linker, BodyClashes(atoms, bonds, linker.body), count, generator, report)
         rotation, translation_A = linker.motion(phi_psi_deg)
-        specimen = MovedBodies(
+        specimen = MovingBodies(
             atoms.position_A, linker.body, rotation, translation_A, molmap_model(atoms, settings.resolution_A)
         )
         kept = min(settings.conformations, count)

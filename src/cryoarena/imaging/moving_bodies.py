@@ -1,4 +1,4 @@
-"""A specimen made of rigid bodies, whose atoms are computed when they are asked for."""
+"""A specimen made of rigid bodies: it holds their motion, and computes atoms when they are asked for."""
 
 from dataclasses import dataclass
 from typing import final
