@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
@@ -256,6 +257,7 @@ def test_metrics_are_registered_and_give_all_their_statistics():
         "pose_features": rng.normal(size=(400, 9)),
         "ctf_features": rng.normal(size=(400, 4)),
         "seed": 0,
+        "device": "cpu",
     }
     result = entry.compute(**{need: inputs[need] for need in entry.card.needs})
     names = [f"{v}/{d}" for v in ("standard", "cryobench") for d in _DIRECTIONS]
@@ -289,3 +291,15 @@ def test_one_true_state_has_no_neighbours_to_tell():
     truth = np.ones((300, 1))
     with pytest.raises(NotApplicable, match="same true coordinates"):
         information_imbalance(np.random.default_rng(0).normal(size=(300, 2)), truth, jitter(truth, 0.1, 0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees():
+    angle, truth = discrete_circle()
+    embedding = truth + 0.1 * np.random.default_rng(0).normal(size=truth.shape)
+    jittered = circle_of(jitter(angle, 0.05, seed=1))
+    on_cpu, on_cuda = (
+        information_imbalance(embedding, truth, jittered, device=device).scores for device in ("cpu", "cuda")
+    )
+    for name, score in on_cpu.items():
+        assert on_cuda[name].value == pytest.approx(score.value, rel=1e-9), name

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
@@ -165,7 +166,7 @@ def test_cryobench_counts_the_point_itself():
 
 def test_metric_is_registered_and_gives_all_its_statistics(circle):
     entry = metrics.get("pmn")
-    assert entry.card.needs == ("embedding", "true_embedding", "true_embedding_cryobench")
+    assert entry.card.needs == ("embedding", "true_embedding", "true_embedding_cryobench", "device")
     result = entry.compute(embedding=circle[0], true_embedding=circle[1], true_embedding_cryobench=circle[1])
     names = ("radius_1", "radius_5", "radius_10", "mean_1_10")
     assert set(result.scores) == {f"{v}/{n}" for v in ("standard", "cryobench") for n in names}
@@ -187,3 +188,16 @@ def test_refuses_bad_embeddings(circle):
         neighborhood_similarity(broken, truth, truth)
     with pytest.raises(UserError, match="at least 10 images, not 4"):
         neighborhood_similarity(embedding[:4], truth[:4], truth[:4])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees(circle):
+    embedding = np.vstack([circle[0], circle[0][:7]])
+    truth = np.vstack([circle[1], circle[1][:7]])
+    np.testing.assert_allclose(
+        matching_neighbors(embedding, truth, "cuda").percent, matching_neighbors(embedding, truth).percent, rtol=1e-9
+    )
+    # rows that are equal or differ, but no equidistant ones: there the last bit decides
+    truth = np.random.default_rng(0).normal(size=(20, 2))[np.arange(len(embedding)) // 16]
+    on_cpu, on_cuda = (matching_neighbors_cryobench(embedding, truth, device).percent for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(on_cuda, on_cpu, rtol=1e-9)

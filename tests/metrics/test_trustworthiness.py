@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from sklearn.manifold import trustworthiness
 
 from cryoarena.errors import UserError
@@ -12,7 +13,7 @@ from cryoarena.metrics.embedding_space import embedding_space
 from cryoarena.metrics.trustworthiness import preserved, trustworthiness_and_continuity
 
 
-def of(latent: np.ndarray, truth: np.ndarray, k: list[int], **options: int) -> tuple[np.ndarray, np.ndarray]:
+def of(latent: np.ndarray, truth: np.ndarray, k: list[int], **options: int | str) -> tuple[np.ndarray, np.ndarray]:
     spaces = embedding_space(latent, "latent"), embedding_space(truth, "truth")
     return preserved(*spaces, np.array(k), seed=0, **options)
 
@@ -104,7 +105,7 @@ def test_sample_of_queries_estimates_all_and_order_does_not_matter(circle):
 
 def test_metric_is_registered_and_gives_all_its_statistics(circle):
     entry = metrics.get("trustworthiness")
-    inputs = {"embedding": circle[0].astype(np.float32), "true_embedding": circle[1], "seed": 3}
+    inputs = {"embedding": circle[0].astype(np.float32), "true_embedding": circle[1], "seed": 3, "device": "cpu"}
     result = entry.compute(**{need: inputs[need] for need in entry.card.needs})
     names = ("trustworthiness", "continuity")
     assert set(result.scores) == {f"{name}/radius_{percent}" for name in names for percent in (1, 5, 10)}
@@ -122,3 +123,9 @@ def test_refuses_bad_embeddings(circle):
         trustworthiness_and_continuity(broken, truth)
     with pytest.raises(UserError, match="at least 10 images, not 9"):
         trustworthiness_and_continuity(embedding[:9], truth[:9])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees(circle):
+    for on_cpu, on_cuda in zip(of(*circle, [3, 15]), of(*circle, [3, 15], device="cuda"), strict=True):
+        np.testing.assert_allclose(on_cuda, on_cpu, rtol=1e-9)

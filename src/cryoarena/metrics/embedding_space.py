@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+from torch import Tensor
 
 from cryoarena.errors import UserError
 
@@ -14,6 +16,9 @@ _TIE_TOLERANCE_SINGLE = 1e-6
 _TIE_TOLERANCE_DOUBLE = 1e-12
 _BLOCK_BYTES = 64_000_000
 _ARRAYS_PER_BLOCK = 4
+
+
+Lengths = TypeVar("Lengths", NDArray[np.float64], Tensor)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class EmbeddingSpace:
         distance[np.arange(len(rows)), rows] = np.inf
         return distance
 
-    def slack(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    def slack(self, distance: Lengths) -> Lengths:
         """Return by how much a distance may differ and still be equal: rounding chooses no neighbours."""
         return self.tie_tolerance * (distance + self.scale)
 

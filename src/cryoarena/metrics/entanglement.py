@@ -22,7 +22,7 @@ from cryoarena.metrics.information_imbalance import LEAST_IMAGES
             "Glielmo et al. 2022, PNAS Nexus 1:pgac039"
         ),
         summary="Information imbalance between the embedding and pose or CTF; 1 when it knows nothing of them.",
-        needs=("embedding", "pose_features", "ctf_features", "seed"),
+        needs=("embedding", "pose_features", "ctf_features", "seed", "device"),
     )
 )
 def entanglement(
@@ -30,6 +30,7 @@ def entanglement(
     pose_features: NDArray[np.floating],
     ctf_features: NDArray[np.floating],
     seed: int = 0,
+    device: str = "cpu",
 ) -> MetricResult:
     """Compare an embedding (N, d) with what it should be independent of, in the same order of images.
 
@@ -41,6 +42,7 @@ def entanglement(
         pose_features: (N, 9) rotation matrices; in-plane angle included, shift not.
         ctf_features: (N, m) standardised defocus U and V, cosine and sine of twice the azimuth.
         seed: of the sample of query points.
+        device: of torch.
 
     Returns:
         Per variant (`standard`, `cryobench`) `latent_to_pose`, `pose_to_latent`, `latent_to_ctf` and `ctf_to_latent`,
@@ -56,8 +58,8 @@ def entanglement(
         latent, nuisance = matched_spaces(embedding, features, f"the {name}", LEAST_IMAGES)
         names = ("latent", name)
         for result in (
-            imbalance_results("standard", names, imbalance(latent, nuisance, seed)),
-            cryobench_results(names, latent, nuisance),
+            imbalance_results("standard", names, imbalance(latent, nuisance, seed, device)),
+            cryobench_results(names, latent, nuisance, device),
         ):
             scores |= result.scores
             curves |= result.curves

@@ -34,7 +34,9 @@ class Imbalance:
     images: int | None
 
 
-def imbalance(a: EmbeddingSpace, b: EmbeddingSpace, seed: int, max_queries: int = 2000) -> Imbalance:
+def imbalance(
+    a: EmbeddingSpace, b: EmbeddingSpace, seed: int, device: str = "cpu", max_queries: int = 2000
+) -> Imbalance:
     """Return the imbalance of every query point, neighbours and ranks taken among all N images.
 
     Ties are counted as in `NeighborRanks`: the limit of jitter that shrinks to nothing, averaged over jitters.
@@ -44,16 +46,18 @@ def imbalance(a: EmbeddingSpace, b: EmbeddingSpace, seed: int, max_queries: int 
         a: first space, N images.
         b: second space of the same images.
         seed: of the sample of query points.
+        device: of torch.
         max_queries: above this number of images a random sample of them is queried.
     """
     n = len(a)
     k = np.array([max(1, round(percent * n / 100)) for percent in RADII_PERCENT])
     queries = sampled_rows(n, max_queries, seed)
     values = np.empty((2, len(queries), len(k)))
-    for i, both_ways in enumerate(neighbor_ranks(a, b, queries, int(k[-1]))):
+    for part, *both_ways in neighbor_ranks(a, b, queries, k, device):
         for way, ranks in enumerate(both_ways):
             expected = ranks.expected_rank()
-            values[way, i] = [ranks.mean_over_nearest(int(size), expected) for size in k]
+            for size in range(len(k)):
+                values[way, part, size] = ranks.mean_over_nearest(size, expected).cpu()
     forward, backward = 2 * values / n
     return Imbalance(k, forward, backward, n)
 

@@ -23,7 +23,7 @@ LEAST_IMAGES = 10
             "eq. 3 and B.10, by DADApy (Glielmo et al. 2022, Patterns 3:100589)"
         ),
         summary="How well neighbours in the embedding predict neighbours in truth, and the reverse; 1 is not at all.",
-        needs=("embedding", "true_embedding", "true_embedding_jittered", "seed"),
+        needs=("embedding", "true_embedding", "true_embedding_jittered", "seed", "device"),
     )
 )
 def information_imbalance(
@@ -31,6 +31,7 @@ def information_imbalance(
     true_embedding: NDArray[np.floating],
     true_embedding_jittered: NDArray[np.floating],
     seed: int = 0,
+    device: str = "cpu",
 ) -> MetricResult:
     """Score an embedding (N, d) against the true coordinates (N, c) of the same images, in the same order.
 
@@ -41,6 +42,7 @@ def information_imbalance(
         true_embedding: (N, c), with ties; `standard` averages over them.
         true_embedding_jittered: (N, c) without ties, see `metrics/jitter.py`; for `cryobench`.
         seed: of the sample of query points.
+        device: of torch.
 
     Returns:
         Per variant (`standard`, `cryobench`) and direction the mean over neighbourhoods of 0.05, 0.15, 0.5 and 1.5 %
@@ -57,6 +59,6 @@ def information_imbalance(
     if not np.ptp(true_embedding, axis=0).any():
         raise NotApplicable("all images have the same true coordinates, so that none is nearer than another")
     names = ("latent", "truth")
-    standard = imbalance_results("standard", names, imbalance(latent, truth, seed))
-    cryobench = cryobench_results(names, latent, jittered)
+    standard = imbalance_results("standard", names, imbalance(latent, truth, seed, device))
+    cryobench = cryobench_results(names, latent, jittered, device)
     return MetricResult(standard.scores | cryobench.scores, standard.curves | cryobench.curves, cryobench.absent)

@@ -1,20 +1,25 @@
 """Neighbourhood similarity: do images that are alike in truth lie close together in the embedding?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
+from torch import Tensor
+from torch.nn.functional import pad
 
 from cryoarena.errors import UserError
 from cryoarena.metrics.base import Curve, MetricCard, MetricResult, Score, metric
+from cryoarena.metrics.pairwise import columns_where, distinct_rows, smallest, squared_distances, stable_order
 
 RADII_PERCENT = tuple(range(1, 21))
 _REPORTED_PERCENT = (1, 5, 10)
 _SPLITS = 5
 # distances that differ by less are ties: rounding must not choose among equally distant conformations
 _TIE_TOLERANCE = 1e-6
-_BLOCK_BYTES = 32_000_000
+# one array of distances: blocks stay near the cache
+_BLOCK_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,14 @@ class MatchingNeighbors:
             "after Boggust et al., Embedding Comparator, IUI 2022"
         ),
         summary="Percentage of an image's k nearest neighbours in truth that are so in the embedding.",
-        needs=("embedding", "true_embedding", "true_embedding_cryobench"),
+        needs=("embedding", "true_embedding", "true_embedding_cryobench", "device"),
     )
 )
 def neighborhood_similarity(
     embedding: NDArray[np.floating],
     true_embedding: NDArray[np.floating],
     true_embedding_cryobench: NDArray[np.floating],
+    device: str = "cpu",
 ) -> MetricResult:
     """Score an embedding (N, d) against the true coordinates (N, c) of the same images, in the same order.
 
@@ -57,6 +63,7 @@ def neighborhood_similarity(
         embedding: (N, d).
         true_embedding: (N, c) CVs of a continuum, or voxel intensities of a set of states.
         true_embedding_cryobench: (N, c) what the paper takes (B.8): for a set of states the rank of their size.
+        device: of torch.
 
     Returns:
         Per variant (`standard`, `cryobench`) pMN at a radius of 1, 5 and 10 % of the images,
@@ -66,8 +73,8 @@ def neighborhood_similarity(
     Raises:
         UserError: when the embedding holds NaN, its rows do not match the truth, or there are too few images.
     """
-    standard = matching_neighbors(embedding, true_embedding)
-    cryobench = matching_neighbors_cryobench(embedding, true_embedding_cryobench)
+    standard = matching_neighbors(embedding, true_embedding, device)
+    cryobench = matching_neighbors_cryobench(embedding, true_embedding_cryobench, device)
     scores = _scores("standard", standard) | _scores("cryobench", cryobench)
     return MetricResult(scores, {"standard": _curve(standard), "cryobench": _curve(cryobench)})
 
@@ -78,7 +85,10 @@ def chance_level(k: int, n: int) -> float:
 
 
 def matching_neighbors(
-    embedding: NDArray[np.floating], true_embedding: NDArray[np.floating], max_queries: int = 2000
+    embedding: NDArray[np.floating],
+    true_embedding: NDArray[np.floating],
+    device: str = "cpu",
+    max_queries: int = 2000,
 ) -> MatchingNeighbors:
     """Return the pMN of query points with an exact treatment of ties; a point is not its own neighbour.
 
@@ -91,6 +101,7 @@ def matching_neighbors(
     Args:
         embedding: (N, d).
         true_embedding: (N, c).
+        device: of torch.
         max_queries: above this number of points a fixed random sample of them is queried; neighbours are
             always looked for among all N.
 
@@ -100,23 +111,22 @@ def matching_neighbors(
     Raises:
         UserError: see `neighborhood_similarity`.
     """
-    found, truth = _checked(embedding, true_embedding)
+    found, truth = _on_device(embedding, true_embedding, device)
     n = len(found)
     k = _neighbors(n)
-    queries = _sample(n, max_queries)
+    sizes = torch.from_numpy(k).to(found.device)
+    queries = torch.from_numpy(_sample(n, max_queries)).to(found.device)
     overlap = np.empty((len(queries), len(k)))
-    for block in _blocks(queries, n):
-        rows = slice(block.start, block.stop)
-        distances = [cdist(points[queries[rows]], points) for points in (found, truth)]
-        for row, query in enumerate(queries[rows]):
-            of_found, of_truth = (distance[row] for distance in distances)
-            of_found[query] = of_truth[query] = np.inf
-            overlap[block.start + row] = _expected_overlap(of_found, of_truth, k)
+    for part in _blocks(truth[queries], n):
+        overlap[part.cpu()] = _expected_overlap(found, truth, queries[part], sizes).cpu()
     return MatchingNeighbors(k, 100 * overlap / k)
 
 
 def matching_neighbors_cryobench(
-    embedding: NDArray[np.floating], true_embedding: NDArray[np.floating], max_queries: int = 100_000
+    embedding: NDArray[np.floating],
+    true_embedding: NDArray[np.floating],
+    device: str = "cpu",
+    max_queries: int = 100_000,
 ) -> MatchingNeighbors:
     """Return the pMN as CryoBench computes it, per split.
 
@@ -127,6 +137,7 @@ def matching_neighbors_cryobench(
     Args:
         embedding: (N, d).
         true_embedding: (N, c).
+        device: of torch.
         max_queries: above this number of points a fixed random sample of them is queried; up to it the
             result is that of CryoBench.
 
@@ -136,72 +147,137 @@ def matching_neighbors_cryobench(
     Raises:
         UserError: see `neighborhood_similarity`.
     """
-    found, truth = _checked(embedding, true_embedding)
-    k = _neighbors(len(found) // _SPLITS)
+    spaces = _on_device(embedding, true_embedding, device)
+    k = _neighbors(len(embedding) // _SPLITS)
+    sizes = torch.from_numpy(k).to(spaces[0].device)
     percent = np.empty((_SPLITS, len(k)))
     for start in range(_SPLITS):
-        spaces = found[start::_SPLITS], truth[start::_SPLITS]
-        n = len(spaces[0])
-        queries = _sample(n, max_queries // _SPLITS)
-        hits = np.zeros(len(k))
-        for block in _blocks(queries, n):
-            distances = [cdist(points[queries[block.start : block.stop]], points) for points in spaces]
-            for of_found, of_truth in zip(*distances, strict=True):
-                hits += _ordered_overlap(of_found, of_truth, k)
-        percent[start] = 100 * hits / len(queries) / k
+        found, truth = (points[start::_SPLITS].contiguous() for points in spaces)
+        queries = torch.from_numpy(_sample(len(found), max_queries // _SPLITS)).to(found.device)
+        parts = _blocks(truth[queries], len(found))
+        hits = torch.stack([_ordered_overlap(found, truth, queries[part], sizes) for part in parts]).sum(dim=0)
+        percent[start] = 100 * hits.cpu().numpy() / len(queries) / k
     return MatchingNeighbors(k, percent)
 
 
-def _expected_overlap(
-    of_found: NDArray[np.float64], of_truth: NDArray[np.float64], k: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the expected number of common members of two neighbourhoods of each size k."""
-    radius_found = np.partition(of_found, k - 1)[k - 1]
-    radius_truth = np.partition(of_truth, k - 1)[k - 1]
-    sizes = [_strict_and_tied(of_found, radius_found), _strict_and_tied(of_truth, radius_truth)]
-    (strict_found, tied_found), (strict_truth, tied_truth) = sizes
-    candidates = of_found <= radius_found[-1] * (1 + _TIE_TOLERANCE)
-    of_found, of_truth = of_found[candidates], of_truth[candidates]
-    overlap = np.empty(len(k))
-    for i, size in enumerate(k):
-        chance_found = _membership(of_found, radius_found[i], (size - strict_found[i]) / tied_found[i])
-        chance_truth = _membership(of_truth, radius_truth[i], (size - strict_truth[i]) / tied_truth[i])
-        overlap[i] = chance_found @ chance_truth
+@dataclass(frozen=True)
+class _Membership:
+    """How likely some points are in neighbourhoods of each size k, where ties at the rim are broken by lot.
+
+    Attributes:
+        first_within: (Q, M) number of the first radius within which a point lies, R where it lies within none.
+        first_within_or_on: (Q, M) the same, radii on which it lies included.
+        chance_on: (Q, R) of the points on each radius.
+    """
+
+    first_within: Tensor
+    first_within_or_on: Tensor
+    chance_on: Tensor
+
+    @staticmethod
+    def of(squared: Tensor, in_order: Tensor, radius: Tensor, k: Tensor, with_query: bool) -> "_Membership":
+        """Place points in neighbourhoods.
+
+        Args:
+            squared: (Q, M) squared distances of the points.
+            in_order: (Q, m) squared distances of all points up to the largest radius and on it, ascending.
+            radius: (Q, R) squared distance of the k-th neighbour.
+            k: (R,) sizes.
+            with_query: whether the query, which is not its own neighbour, is among `in_order`.
+        """
+        inner, outer = radius * (1 - _TIE_TOLERANCE) ** 2, radius * (1 + _TIE_TOLERANCE) ** 2
+        within = torch.searchsorted(in_order, inner)
+        on = torch.searchsorted(in_order, outer, right=True) - within
+        if with_query:
+            within -= (inner > 0).long()
+            on -= (inner <= 0).long()
+        return _Membership(
+            torch.searchsorted(inner, squared, right=True, out_int32=True),
+            torch.searchsorted(outer, squared, out_int32=True),
+            (k - within).double() / on,
+        )
+
+    def shared(self, which: Tensor) -> "_Membership":
+        """Return the membership (Q, …) of queries of which each has row `which` (Q,) of this one."""
+        return _Membership(self.first_within[which], self.first_within_or_on[which], self.chance_on[which])
+
+    def parts(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Return the membership as a sum: first radius (Q, M) from which on a point counts, and how much (Q, R)."""
+        return (self.first_within, 1 - self.chance_on), (self.first_within_or_on, self.chance_on)
+
+
+def _expected_overlap(found: Tensor, truth: Tensor, queries: Tensor, k: Tensor) -> Tensor:
+    """Return the expected number (Q, R) of common members of two neighbourhoods of each size k (R,)."""
+    first, which = distinct_rows(truth[queries])
+    in_truth = squared_distances(truth[queries[first]], truth)
+    ordered_truth = _nearest_and_tied(in_truth, int(k[-1]) + 1)
+    # the query is the nearest of all to itself: entry k is the k-th of the others
+    radius_truth = ordered_truth[:, k]
+    columns, real = columns_where(in_truth <= radius_truth[:, -1:] * (1 + _TIE_TOLERANCE) ** 2)
+    of_columns = in_truth.gather(1, columns).where(real, torch.inf)
+    truly = _Membership.of(of_columns, ordered_truth, radius_truth, k, with_query=True).shared(which)
+
+    in_found = squared_distances(found[queries], found)
+    in_found[torch.arange(len(queries), device=queries.device), queries] = torch.inf
+    ordered_found = _nearest_and_tied(in_found, int(k[-1]))
+    of_columns = in_found.gather(1, columns[which])
+    seemingly = _Membership.of(of_columns, ordered_found, ordered_found[:, k - 1], k, with_query=False)
+    overlap = torch.zeros(len(queries), len(k), dtype=torch.float64, device=queries.device)
+    for first_found, weight_found in seemingly.parts():
+        for first_truth, weight_truth in truly.parts():
+            both = _within_each(torch.maximum(first_found, first_truth), len(k))
+            overlap += weight_found * weight_truth * both
     return overlap
 
 
-def _strict_and_tied(
-    distance: NDArray[np.float64], radius: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many points lie within each radius and how many on it."""
-    nearest = np.sort(distance[distance <= radius[-1] * (1 + _TIE_TOLERANCE)])
-    within = np.searchsorted(nearest, radius * (1 - _TIE_TOLERANCE), side="left")
-    up_to = np.searchsorted(nearest, radius * (1 + _TIE_TOLERANCE), side="right")
-    return within, up_to - within
+def _within_each(first: Tensor, radii: int) -> Tensor:
+    """Count (Q, R) the entries of each row of `first` (Q, M), numbers of radii up to R, that are at most 0 … R - 1."""
+    cells = first + (radii + 1) * torch.arange(len(first), device=first.device)[:, None]
+    counts = torch.bincount(cells.reshape(-1), minlength=len(first) * (radii + 1))
+    return counts.reshape(len(first), -1)[:, :radii].cumsum(dim=1)
 
 
-def _membership(distance: NDArray[np.float64], radius: float, tied: float) -> NDArray[np.float64]:
-    within = distance < radius * (1 - _TIE_TOLERANCE)
-    return np.where(within, 1.0, np.where(distance <= radius * (1 + _TIE_TOLERANCE), tied, 0.0))
+def _nearest_and_tied(squared: Tensor, members: int) -> Tensor:
+    """Return the smallest squared distances (Q, m) in order, at least as many as tie with the last of `members`."""
+    chosen = smallest(squared, members)
+    reach = chosen[:, -1:] * (1 + _TIE_TOLERANCE) ** 2
+    most = int((squared <= reach).sum(dim=1).max())
+    return chosen if most <= members else smallest(squared, most)
 
 
-def _ordered_overlap(
-    of_found: NDArray[np.float64], of_truth: NDArray[np.float64], k: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the number of points whose rank is at most k in both orders, for each k."""
-    members = k[-1] + 1
-    rank = np.full(len(of_truth), members)
-    rank[_nearest(of_truth, members)] = np.arange(members)
-    # a point is in both neighbourhoods from the larger of its two ranks on
-    later = np.maximum(np.arange(members), rank[_nearest(of_found, members)])
-    return np.asarray(np.bincount(later, minlength=members + 1).cumsum()[k], np.int64)
+def _ordered_overlap(found: Tensor, truth: Tensor, queries: Tensor, k: Tensor) -> Tensor:
+    """Return the number (R,) of points whose rank is at most k in both orders, for each k, of all queries together."""
+    first, which = distinct_rows(truth[queries])
+    # roots are taken because rounding them makes ties, which the lower row wins
+    in_truth = squared_distances(truth[queries[first]], truth).sqrt_()
+    columns, real = columns_where(in_truth <= smallest(in_truth, int(k[-1]) + 1)[:, -1:])
+    in_found = squared_distances(found[queries], found).sqrt_()
+    first_truth = _first_neighborhood(in_truth, columns, k).where(real, len(k))[which]
+    first_found = _first_neighborhood(in_found, columns[which], k)
+    # a point is in both neighbourhoods from the larger of its two on
+    return _within_each(torch.maximum(first_found, first_truth).reshape(1, -1), len(k))[0]
 
 
-def _nearest(distance: NDArray[np.float64], members: int) -> NDArray[np.int64]:
-    """Return the rows of the nearest points in order, the lower row first among equals."""
-    reach = np.partition(distance, members - 1)[members - 1]
-    rows = np.flatnonzero(distance <= reach)
-    return rows[np.argsort(distance[rows], kind="stable")[:members]]
+def _first_neighborhood(distance: Tensor, columns: Tensor, k: Tensor) -> Tensor:
+    """Return in which neighbourhood, of ranks up to k, some points (Q, M) are first; the lower row wins a tie."""
+    members = int(k[-1]) + 1
+    nearest = pad(smallest(distance, min(members + 1, distance.shape[1])), (0, 1), value=torch.inf)
+    first = torch.searchsorted(nearest[:, k], distance.gather(1, columns), out_int32=True)
+    cut = (nearest[:, k] == nearest[:, k + 1]).any(dim=1).nonzero()[:, 0]
+    if len(cut):
+        order = stable_order(distance[cut])[:, :members]
+        of_rank = torch.searchsorted(k, torch.arange(members, device=k.device), out_int32=True)
+        of_all = torch.full((len(cut), distance.shape[1]), len(k), dtype=torch.int32, device=k.device)
+        of_all.scatter_(1, order, of_rank.expand(len(cut), -1))
+        first[cut] = of_all.gather(1, columns[cut])
+    return first
+
+
+def _on_device(
+    embedding: NDArray[np.floating], true_embedding: NDArray[np.floating], device: str
+) -> tuple[Tensor, Tensor]:
+    found, truth = _checked(embedding, true_embedding)
+    return torch.from_numpy(found).to(device), torch.from_numpy(truth).to(device)
 
 
 def _checked(
@@ -230,10 +306,12 @@ def _sample(n: int, max_queries: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).choice(n, max_queries, replace=False))
 
 
-def _blocks(queries: NDArray[np.int64], n: int) -> list[range]:
-    """Cut the queries so that one block of distances to n points stays small."""
-    size = max(1, _BLOCK_BYTES // (16 * n))
-    return [range(start, min(start + size, len(queries))) for start in range(0, len(queries), size)]
+def _blocks(truth: Tensor, n: int) -> Iterator[Tensor]:
+    """Cut queries at `truth` (Q, c), equal ones together, so that one block of distances to n points stays small."""
+    order = distinct_rows(truth)[1].argsort(stable=True)
+    size = max(1, _BLOCK_BYTES // (8 * n))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 def _scores(variant: str, matching: MatchingNeighbors) -> dict[str, Score]:

@@ -19,11 +19,11 @@ RADII_PERCENT = (1, 5, 10)
         direction="higher",
         citation="Venna & Kaski 2001, ICANN, LNCS 2130:485; Kaski et al. 2003, BMC Bioinformatics 4:48",
         summary="Whether neighbours in the embedding are so in truth (trustworthiness), and the reverse (continuity).",
-        needs=("embedding", "true_embedding", "seed"),
+        needs=("embedding", "true_embedding", "seed", "device"),
     )
 )
 def trustworthiness_and_continuity(
-    embedding: NDArray[np.floating], true_embedding: NDArray[np.floating], seed: int = 0
+    embedding: NDArray[np.floating], true_embedding: NDArray[np.floating], seed: int = 0, device: str = "cpu"
 ) -> MetricResult:
     """Score an embedding (N, d) against the true coordinates (N, c) of the same images, in the same order.
 
@@ -34,6 +34,7 @@ def trustworthiness_and_continuity(
         embedding: (N, d).
         true_embedding: (N, c); ties are counted as in `NeighborRanks`.
         seed: of the sample of query points.
+        device: of torch.
 
     Returns:
         `trustworthiness/radius_1` and `continuity/radius_1`, with a neighbourhood of 1 % of the images, and so for 5
@@ -46,7 +47,7 @@ def trustworthiness_and_continuity(
     k = np.array([max(1, percent * len(latent) // 100) for percent in RADII_PERCENT])
     scores: dict[str, Score] = {}
     curves: dict[str, Curve] = {}
-    for name, values in zip(("trustworthiness", "continuity"), preserved(latent, truth, k, seed), strict=True):
+    for name, values in zip(("trustworthiness", "continuity"), preserved(latent, truth, k, seed, device), strict=True):
         n = len(values)
         mean, error = values.mean(axis=0), error_of_mean(values, len(latent))
         for i, percent in enumerate(RADII_PERCENT):
@@ -58,7 +59,12 @@ def trustworthiness_and_continuity(
 
 
 def preserved(
-    latent: EmbeddingSpace, truth: EmbeddingSpace, k: NDArray[np.int64], seed: int, max_queries: int = 2000
+    latent: EmbeddingSpace,
+    truth: EmbeddingSpace,
+    k: NDArray[np.int64],
+    seed: int,
+    device: str = "cpu",
+    max_queries: int = 2000,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return trustworthiness (Q, R) and continuity (Q, R) of every query point.
 
@@ -67,6 +73,7 @@ def preserved(
         truth: of the same images.
         k: (R,) numbers of neighbours, ascending, each below N / 2.
         seed: of the sample of query points.
+        device: of torch.
         max_queries: above this number of images a random sample of them is queried; neighbours and ranks are always
             taken among all N.
     """
@@ -74,8 +81,9 @@ def preserved(
     queries = sampled_rows(n, max_queries, seed)
     worst = (2 * n - 3 * k - 1) / 2  # mean excess of the worst possible embedding, for each neighbour
     values = np.empty((2, len(queries), len(k)))
-    for i, both_ways in enumerate(neighbor_ranks(latent, truth, queries, int(k[-1]))):
+    for part, *both_ways in neighbor_ranks(latent, truth, queries, k, device):
         for way, ranks in enumerate(both_ways):
-            excess = [ranks.mean_over_nearest(int(size), ranks.expected_excess(int(size))) for size in k]
-            values[way, i] = 1 - np.array(excess) / worst
+            for i, size in enumerate(k):
+                excess = ranks.mean_over_nearest(i, ranks.expected_excess(int(size)))
+                values[way, part, i] = 1 - excess.cpu().numpy() / worst[i]
     return values[0], values[1]
