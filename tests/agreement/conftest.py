@@ -51,6 +51,13 @@ def cryodrgn():
 
 
 @pytest.fixture(scope="session")
+def cryodrgn_utils():
+    """Return a function that runs a utility of cryoDRGN in a folder."""
+    program = Path(find_program("cryodrgn", "CRYOARENA_CRYODRGN")).with_name("cryodrgn_utils")
+    return lambda *arguments, cwd: run(program, *arguments, cwd=cwd)
+
+
+@pytest.fixture(scope="session")
 def phantom(tmp_path_factory) -> Path:
     """Return the folder of a stack of Gaussian blobs with every table."""
     folder = tmp_path_factory.mktemp("phantom")
