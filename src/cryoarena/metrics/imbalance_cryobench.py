@@ -63,7 +63,7 @@ def imbalance_cryobench(
             f"and {sizes.max()} neighbours need more"
         )
     subsets = _dadapy_subsets(rows, subset_size)
-    points_a, points_b = (torch.from_numpy(space.points).to(device) for space in (a, b))
+    points_a, points_b = (torch.tensor(space.points, device=device) for space in (a, b))
     values = np.array([_both_ways(points_a[chosen], points_b[chosen], k, subset_size) for chosen in subsets])
     return Imbalance(sizes, values[:, 0], values[:, 1], None)
 

@@ -73,7 +73,7 @@ def neighbor_ranks(
     Yields:
         Which queries (a part of 0 … Q - 1; all of them come once), and their neighbours.
     """
-    points = [torch.from_numpy(space.points).to(device) for space in (a, b)]
+    points = [torch.tensor(space.points, device=device) for space in (a, b)]
     here = torch.from_numpy(queries).to(device)
     # queries that are the same point share the search: those of one conformation stand together
     identity_a, identity_b = (distinct_rows(each[here])[1].cpu().numpy() for each in points)

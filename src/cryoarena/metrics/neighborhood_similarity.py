@@ -277,7 +277,7 @@ def _on_device(
     embedding: NDArray[np.floating], true_embedding: NDArray[np.floating], device: str
 ) -> tuple[Tensor, Tensor]:
     found, truth = _checked(embedding, true_embedding)
-    return torch.from_numpy(found).to(device), torch.from_numpy(truth).to(device)
+    return torch.tensor(found, device=device), torch.tensor(truth, device=device)
 
 
 def _checked(
