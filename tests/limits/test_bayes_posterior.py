@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.imaging.ctf import ctf
@@ -124,3 +125,11 @@ def test_the_sample_is_fixed_sorted_and_affordable() -> None:
     np.testing.assert_array_equal(rows, sample_rows(100_000, 20))
     assert len(sample_rows(100_000, 500)) == 200
     assert len(sample_rows(100_000, 10**6)) == 100
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees(tmp_path: Path) -> None:
+    particles, truth = made(tmp_path / "d", snr=0.05)
+    rows = np.arange(50)
+    on_cpu, on_cuda = (bayes_posterior(particles, truth, rows, silent, device).posterior for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(on_cuda, on_cpu, atol=1e-3)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp
+from torch import Tensor
 
 from cryoarena.datasets.truth import Truth
 from cryoarena.imaging.project import VolumeProjector
@@ -40,7 +40,9 @@ class BayesPosterior:
         return (self.posterior @ values).astype(np.float32)
 
 
-def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64], report: Report) -> BayesPosterior:
+def bayes_posterior(
+    particles: ParticleSet, truth: Truth, rows: NDArray[np.int64], report: Report, device: str = "cpu"
+) -> BayesPosterior:
     """Compute the posterior over conformations given everything but the conformation.
 
     An image is y = -contrast_sign · CTF · P_c + noise of unit variance, with P_c the projection of map c, hence
@@ -53,12 +55,16 @@ def bayes_posterior(particles: ParticleSet, truth: Truth, rows: NDArray[np.int64
         truth: of the dataset.
         rows: (n,) particles to look at; they are kept in memory.
         report: told how many conformations are done.
+        device: of torch, where images are compared; projections are made on the CPU.
     """
     box_px = particles.box_px
     points = ImagePoints.within(box_px, box_px / 2 - 1, torch.device("cpu"))
-    batches = [_recorded(batch, particles, truth, points) for batch in fourier_batches(particles, points, rows, _BATCH)]
+    batches = [
+        _recorded(batch, particles, truth, points).on(device)
+        for batch in fourier_batches(particles, points, rows, _BATCH)
+    ]
     mapped = truth.mapped
-    weight = _weight(points, truth)
+    weight = torch.from_numpy(_weight(points, truth)).to(device)
     log_likelihood = np.empty((len(rows), len(mapped)))
     for number, conformation in enumerate(mapped):
         # In image units the sum of a true map along z is the projection; the projector multiplies by the pixel.
@@ -112,29 +118,34 @@ class _Recorded:
         rotations: (n, 3, 3).
     """
 
-    data: NDArray[np.complex64]
-    transfer: NDArray[Any]
+    data: Tensor
+    transfer: Tensor
     rotations: NDArray[np.float64]
+
+    def on(self, device: str) -> "_Recorded":
+        """Return the same images on a device of torch."""
+        return _Recorded(self.data.to(device), self.transfer.to(device), self.rotations)
 
 
 def _recorded(batch: Batch, particles: ParticleSet, truth: Truth, points: ImagePoints) -> _Recorded:
-    data, transfer, rotations = batch.data.numpy(), batch.ctf.numpy(), batch.rotations.double().numpy()
+    rotations = batch.rotations.double().numpy()
     if truth.imperfections is None or particles.ctf is None:
-        return _Recorded(data, transfer, rotations)
+        return _Recorded(batch.data, batch.ctf, rotations)
     imperfections = truth.imperfections[batch.rows]
     field_of_view_A = particles.box_px * particles.pixel_size_A
     frequency_x, frequency_y = (axis.numpy() / field_of_view_A for axis in (points.kx, points.ky))
     besides = imperfections.transfer(particles.ctf[batch.rows], frequency_x, frequency_y)
-    in_grey = imperfections.grey_scale[:, None].astype(np.float32)
-    return _Recorded(np.asarray(data / in_grey, np.complex64), transfer * besides, rotations)
+    in_grey = torch.from_numpy(imperfections.grey_scale[:, None].astype(np.float32))
+    return _Recorded(batch.data / in_grey, batch.ctf * torch.from_numpy(np.asarray(besides)), rotations)
 
 
 def _log_likelihoods(
-    projector: VolumeProjector, batches: list[_Recorded], points: ImagePoints, weight: NDArray[np.float64]
+    projector: VolumeProjector, batches: list[_Recorded], points: ImagePoints, weight: Tensor
 ) -> Iterator[NDArray[np.float64]]:
     """Yield Re<y, y_c> - ½|y_c|² of each batch, weighted: |y|² is the same for every conformation."""
     ky, kx = points.ky.numpy(), points.kx.numpy()
     for batch in batches:
         spectra = projector.project(batch.rotations, np.zeros((len(batch.data), 2)))
-        predicted = batch.transfer * spectra[:, ky, kx]
-        yield np.asarray((predicted.conj() * (batch.data - predicted / 2)).real.astype(np.float64) @ weight)
+        predicted = batch.transfer * torch.from_numpy(spectra[:, ky, kx]).to(weight.device)
+        products = (predicted.conj() * (batch.data - predicted / 2)).real.double()
+        yield (products @ weight).cpu().numpy()

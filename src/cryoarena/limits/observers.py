@@ -141,7 +141,7 @@ class Observers:
         rows = self._sampled_rows()
         if not path.exists():
             with progress_bar("Ceiling: Bayes posterior") as report:
-                bayes = bayes_posterior(self._particles(), self.truth, rows, report)
+                bayes = bayes_posterior(self._particles(), self.truth, rows, report, self.device)
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, bayes.log_likelihood)
         return from_log_likelihood(rows, np.load(path), self.truth.population[self.truth.mapped])
