@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from cryoarena import __version__
-from cryoarena.cli import bench, limits, listing, make, mix, report, run, score
+from cryoarena.cli import bench, fetch, limits, listing, make, mix, report, run, score
 from cryoarena.errors import UserError
 
 EXIT_WRONG_INPUT = 2
@@ -54,6 +54,7 @@ def main(
 
 _VERBS: dict[str, Callable[..., Any]] = {
     "make": make.make,
+    "fetch": fetch.fetch,
     "mix": mix.mix,
     "run": run.run,
     "limits": limits.limits,

@@ -127,7 +127,7 @@ class Truth:
         States without true maps lie where their CVs say or, if they have none, all equally far apart.
         """
         voxels = self.folder / "truth" / "voxel_embedding.npy"
-        if not self.is_continuous and voxels.exists():
+        if voxels.exists() and not (self.is_continuous and self.cvs):
             return np.asarray(np.load(voxels))
         return cv_embedding(self.cvs, self.periods) if self.cvs else np.eye(len(self.population))
 

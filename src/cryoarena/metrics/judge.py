@@ -207,9 +207,11 @@ def _paper_embedding(truth: Truth) -> NDArray[np.float64]:
 
 
 def _jittered_embedding(truth: Truth) -> NDArray[np.float64]:
-    amplitude = PAPER_AMPLITUDES.get(truth.info["name"], _JITTER)
+    # A published set is called as ours, after cryobench/.
+    name = truth.info["name"].rpartition("/")[2]
+    amplitude = PAPER_AMPLITUDES.get(name, _JITTER)
     # In table S2 only Ribosembly, a set of states of one complex, goes by its voxels.
-    if not truth.is_continuous and truth.info["name"] != "tomotwin-100":
+    if not truth.cvs or (not truth.is_continuous and name != "tomotwin-100"):
         return jitter(truth.embedding()[truth.conformation], amplitude, _SEED)
     # An angle is jittered before its sine and cosine are taken.
     jittered = {
