@@ -74,7 +74,7 @@ def convert(published: Path, out: Path, base: str) -> Converted:
         )
     particles = _write_stacks(particles, stacks, 1 / np.copysign(agreement.noise_sigma, agreement.gain), out)
     k = len(maps.true) or int(conformation.max()) + 1
-    variables = _variables(base, tables, conformation, maps)
+    variables = _variables(base, tables, conformation, maps, k)
     _write_truth(out, particles, conformation, maps, variables, agreement, k)
     write_tables(out, particles)
     notes = (
@@ -180,18 +180,17 @@ def _write_stacks(particles: ParticleSet, stacks: Sequence[Stack], factor: float
 
 
 def _variables(
-    base: str, tables: Tables, conformation: NDArray[np.int64], maps: Maps
+    base: str, tables: Tables, conformation: NDArray[np.int64], maps: Maps, k: int
 ) -> dict[CollectiveVariable, NDArray[np.float64]]:
     """Return the collective variables (K,) that are published or follow from what is."""
-    k = len(maps.true)
     if base == "igg-1d":
         return {Igg1d.card.cvs[0]: 360.0 * np.arange(k) / k}
-    if base in ("ribosembly", "tomotwin-100"):
+    if base in ("ribosembly", "tomotwin-100") and maps.true:
         # The integral of the density is as the mass.
         return {SIZE_RANK: rankdata([float(open_volume(path).sum(dtype=np.float64)) for path in maps.true])}
     if tables.latents is None:
         return {}
-    first = np.zeros(int(conformation.max()) + 1, np.int64)
+    first = np.zeros(k, np.int64)
     first[conformation[::-1]] = np.arange(len(conformation))[::-1]
     values = tables.latents[first]
     if not np.allclose(values[conformation], tables.latents):

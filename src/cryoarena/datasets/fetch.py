@@ -15,7 +15,14 @@ from cryoarena.datasets.making import MAKING, is_begun
 from cryoarena.datasets.unpack import is_archive, list_archive, unpack
 from cryoarena.datasets.zenodo import Record, RecordFile, download, partial_path, read_record
 from cryoarena.errors import UserError
-from cryoarena.files import read_json, require_empty_output, require_free_space, sha256_of, write_json
+from cryoarena.files import (
+    read_json,
+    remove_temporary_files,
+    require_empty_output,
+    require_free_space,
+    sha256_of,
+    write_json,
+)
 from cryoarena.progress import progress_bar
 
 # By the name of our dataset of the same kind: the record, and whether it holds other sets as well.
@@ -77,7 +84,11 @@ def fetch_published(name: str, out: Path, snr: str | None = None, overwrite: boo
         require_empty_output(out, overwrite=False)
     work = out / _WORK
     require_free_space(out, _needed_bytes(wanted.files, work))
-    if not begun:
+    if begun:
+        # Not of the whole folder: what has come of a download bears the same suffix.
+        for folder in (out / "particles", out / "truth", work / "files"):
+            remove_temporary_files(folder)
+    else:
         require_empty_output(out, overwrite)
     write_json(out / MAKING, {"id": dataset_id})
     if not (out / "dataset.json").exists():
