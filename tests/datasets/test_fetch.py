@@ -156,6 +156,7 @@ def test_the_folder_holds_the_original_particles(
     np.testing.assert_allclose(truth.cvs["psi_H230"], 45.0 * np.arange(8))
     card = read_json(out / "dataset.json")
     assert card["recipe"]["published"]["record"] == CONF_HET
+    assert (card["recipe"]["snr"], card["recipe"]["snr_box_px"]) == (0.01, 256)
     assert (
         card["recipe"]["published"]["files"][0]["md5"]
         == hashlib.md5(server.records[CONF_HET]["IgG-1D.zip"]).hexdigest()
@@ -224,8 +225,14 @@ def test_a_disk_that_is_too_small_is_told_before_downloading(
 
 
 def test_noise_levels_are_chosen(server: Server, published: Files, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--snr 0.5 is not published; there are 0.001, 0.01"):
+    with pytest.raises(UserError, match=r"--snr 0.5 is not published; there are 0.01, 0.005, 0.001"):
         fetch_published("cryobench/igg-1d", tmp_path / "d", snr="0.5")
+    with pytest.raises(UserError, match=r"cryobench/igg-rl has one noise level; leave it out"):
+        fetch_published("cryobench/igg-rl", tmp_path / "d", snr="0.01")
+    assert server.sent_bytes == 0
+    with pytest.raises(UserError, match=r"no images of SNR 0.005 are among the published files; there are 0.001, 0.01"):
+        fetch_published("cryobench/igg-1d", tmp_path / "d", snr="0.005")
+    # Those of the other level are black here.
     with pytest.raises(UserError, match="maps or images are empty"):
         fetch_published("cryobench/igg-1d", tmp_path / "e", snr="0.001")
 

@@ -36,6 +36,8 @@ _RECORDS = {
 _PREFIX = "cryobench/"
 _PAPER = "Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks"
 PUBLISHED = tuple(_PREFIX + base for base in _RECORDS)
+# The first is the paper's; the others are IgG-1D-noisier and -noisiest.
+_LEVELS = {"igg-1d": ("0.01", "0.005", "0.001")}
 _DEFAULT_SNR = "0.01"
 _WORK = ".published"
 
@@ -52,6 +54,7 @@ class _Wanted:
 
     def recipe(self) -> dict[str, object]:
         """Return all that fixes the dataset."""
+        paper = datasets.get(self.base).presets["paper"]
         return {
             "published": {
                 "record": self.record.number,
@@ -59,7 +62,8 @@ class _Wanted:
                 "version": self.record.version,
                 "files": [{"name": file.name, "bytes": file.size_bytes, "md5": file.md5} for file in self.files],
             },
-            "level": self.snr,
+            "snr": paper.snr if self.snr is None else float(self.snr),
+            "snr_box_px": paper.source_box_px,
         }
 
 
@@ -105,6 +109,10 @@ def _wanted(name: str, snr: str | None) -> _Wanted:
     base = name.removeprefix(_PREFIX)
     if name not in PUBLISHED:
         raise UserError(f"nothing published is called {name!r}; there are {', '.join(PUBLISHED)}")
+    levels = _LEVELS.get(base, ())
+    if snr is not None and snr not in levels:
+        there_is = f"there are {', '.join(levels)}" if levels else f"{name} has one noise level; leave it out"
+        raise UserError(f"--snr {snr} is not published; {there_is}")
     number, shared = _RECORDS[base]
     record = read_record(number)
     files = tuple(file for file in record.files if _plain(base) in _plain(file.name))
@@ -163,7 +171,7 @@ def _of_level(names: Iterable[str], snr: str | None) -> set[str]:
     levels = sorted({level for level in level_of.values() if level is not None})
     wanted = snr or (levels[0] if len(levels) == 1 else _DEFAULT_SNR)
     if levels and wanted not in levels:
-        raise UserError(f"--snr {wanted} is not published; there are {', '.join(levels)}")
+        raise UserError(f"no images of SNR {wanted} are among the published files; there are {', '.join(levels)}")
     return {name for name, level in level_of.items() if level in (None, wanted)}
 
 
