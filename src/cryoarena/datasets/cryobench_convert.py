@@ -12,10 +12,10 @@ from scipy.stats import rankdata
 
 from cryoarena.datasets.base import CollectiveVariable
 from cryoarena.datasets.cryobench_layout import Maps, Stack, Tables, find_maps, find_stacks, find_tables, open_volume
-from cryoarena.datasets.draw import RandomStreams
 from cryoarena.datasets.igg_1d import Igg1d
 from cryoarena.datasets.image_agreement import Agreement, measure_agreement
 from cryoarena.datasets.mixture import SIZE_RANK
+from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, require_free_space, write_json
 from cryoarena.particles.cryodrgn import read_cryodrgn_ctf, read_cryodrgn_poses
