@@ -99,7 +99,7 @@ def draw_conformations(panel: Axes, truth: Truth, shown: NDArray[np.int64], pola
     labels = [f"{info['name']} ({info['unit']})" if info["unit"] else info["name"] for info in infos]
     values = list(truth.cvs.values())
     numbers = [str(number) for number in range(1, len(shown) + 1)]
-    if not truth.is_continuous:
+    if not truth.is_continuous and truth.states is None:
         panel.bar(np.arange(len(truth.population)), truth.population, color=BLUE)
         panel.set(xlabel="state", ylabel="population")
         points = np.stack([shown, truth.population[shown]], axis=1)
