@@ -1,8 +1,9 @@
 """Cost of the heavy metrics next to the peers'. Run: OMP_NUM_THREADS=1 python benchmarks/metrics.py [task …].
 
-Tasks: fsc, pmn, imbalance, large. Each runs in a process of its own, so that its peak memory is its own; imports are
-in the memory but not in the time. Where CRYOARENA_DADAPY_PYTHON names a Python that has DADApy, it is run too, on the
-same arrays: else its figures are those measured once (reference machine: 2 cores).
+Tasks: fsc, pmn, imbalance, and large, every embedding metric on 100,000 and on 1,000,000 images (large NAME N: one of
+them). Each runs in a process of its own, so that its peak memory is its own; imports are in the memory but not in the
+time. Where CRYOARENA_DADAPY_PYTHON names a Python that has DADApy, it is run too, on the same arrays: else its figures
+are those measured once (reference machine: 2 cores).
 """
 
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from cryoarena.metrics.class_agreement import class_agreement
 from cryoarena.metrics.cv_regression import cv_regression
 from cryoarena.metrics.embedding_space import embedding_space
 from cryoarena.metrics.entanglement import entanglement
@@ -24,7 +26,11 @@ from cryoarena.metrics.imbalance import imbalance
 from cryoarena.metrics.imbalance_cryobench import imbalance_cryobench
 from cryoarena.metrics.information_imbalance import information_imbalance
 from cryoarena.metrics.jitter import jitter
-from cryoarena.metrics.neighborhood_similarity import matching_neighbors, matching_neighbors_cryobench
+from cryoarena.metrics.neighborhood_similarity import (
+    matching_neighbors,
+    matching_neighbors_cryobench,
+    neighborhood_similarity,
+)
 from cryoarena.metrics.trustworthiness import trustworthiness_and_continuity
 from cryoarena.volumes.fsc import correlate, fsc_auc
 
@@ -34,6 +40,7 @@ PEER_PMN = {"CryoBench": (6.7 * 3600, 15.0)}
 PEER_IMBALANCE = {1: {"DADApy 0.3.4, once": (6.2, 0.42)}, 30: {"DADApy 0.3.4, once": (8.1, 0.43)}}
 
 REPEATS = 3
+LARGE_IMAGES = (100_000, 1_000_000)
 
 DADAPY_SCRIPT = """
 import resource, sys, time
@@ -141,42 +148,53 @@ def _dadapy(latent: np.ndarray, truth: np.ndarray, k: int) -> tuple[dict[str, tu
     return {"DADApy, now": (cpu_s, peer_gb)}, values
 
 
-def large_task() -> None:
-    """Every embedding metric of this kind on 100,000 and on 1,000,000 images, ten dimensions."""
-    for images in (100_000, 1_000_000):
-        _large(images)
-
-
-def _large(images: int) -> None:
+def large_task(name: str, images: int) -> None:
+    """One embedding metric on images of 100 conformations in ten dimensions."""
     rng = np.random.default_rng(1)
-    angle = np.arange(images) * 100 // images * 3.6
+    state = np.arange(images) * 100 // images
+    angle = 3.6 * state
     truth, jittered = (
         np.stack([np.cos(np.radians(a)), np.sin(np.radians(a))], axis=1) for a in (angle, jitter(angle, 0.05, seed=0))
     )
     latent = rng.normal(scale=0.1, size=(images, 10)).astype(np.float32)
     latent[:, :2] += truth
     pose, ctf = rng.normal(size=(images, 9)), rng.normal(size=(images, 4))
-    tasks = {
-        "information imbalance": lambda: information_imbalance(latent, truth, jittered),
-        "entanglement": lambda: entanglement(latent, pose, ctf),
-        "trustworthiness and continuity": lambda: trustworthiness_and_continuity(latent, truth),
-        "CV regression": lambda: cv_regression(latent, {"angle": angle}, {"angle": 360.0}),
-    }
-    for name, task in tasks.items():
-        _, cpu_s = measured(task)
-        report(f"{name}, N = {images:,} x 10-D", cpu_s, {})
+    _, cpu_s = measured(
+        {
+            "pMN": lambda: neighborhood_similarity(latent, truth, truth),
+            "information imbalance": lambda: information_imbalance(latent, truth, jittered),
+            "entanglement": lambda: entanglement(latent, pose, ctf),
+            "trustworthiness and continuity": lambda: trustworthiness_and_continuity(latent, truth),
+            "class agreement": lambda: class_agreement(latent, state, seed=0),
+            "CV regression": lambda: cv_regression(latent, {"angle": angle}, {"angle": 360.0}),
+        }[name]
+    )
+    report(f"{name}, N = {images:,} x 10-D", cpu_s, {})
 
 
-TASKS = {"fsc": fsc_task, "pmn": pmn_task, "imbalance": imbalance_task, "large": large_task}
+TASKS = {"fsc": fsc_task, "pmn": pmn_task, "imbalance": imbalance_task}
+LARGE = (
+    "pMN",
+    "information imbalance",
+    "entanglement",
+    "trustworthiness and continuity",
+    "class agreement",
+    "CV regression",
+)
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(TASKS)
-    if len(names) == 1:
+    names = sys.argv[1:] or [*TASKS, "large"]
+    if names[0] == "large" and len(names) > 1:
+        large_task(names[1], int(names[2]))
+        return
+    if len(names) == 1 and names[0] in TASKS:
         TASKS[names[0]]()
         return
     for name in names:
-        subprocess.run([sys.executable, __file__, name], check=True)
+        runs = [[name, metric, str(n)] for n in LARGE_IMAGES for metric in LARGE] if name == "large" else [[name]]
+        for arguments in runs:
+            subprocess.run([sys.executable, __file__, *arguments], check=True)
 
 
 if __name__ == "__main__":
