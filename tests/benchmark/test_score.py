@@ -73,6 +73,8 @@ def test_observers_are_rows_of_their_own_between_0_and_1(dataset: Path) -> None:
     assert value(of["one-for-all"], "pmn", "standard/mean_1_10", "normalised") == 0
     assert pd.read_csv(dataset / "truth" / "limits" / "scores.csv").shape == table.shape
     assert set(table[table["metric"] == "pmn"]["unit"]) == {"%"}
+    # The maps of an oracle say nothing of single images.
+    assert set(of["known-label"]["metric"]) <= {"per-image-fsc", "per-conformation-fsc", "sample-fsc", "map-distance"}
 
 
 def test_rows_are_matched_by_particle_id_not_by_order(dataset: Path, tmp_path: Path) -> None:

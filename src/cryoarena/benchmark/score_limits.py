@@ -8,7 +8,7 @@ from cryoarena.benchmark.device import require_device
 from cryoarena.benchmark.score_rows import row_of, table_of
 from cryoarena.datasets.truth import open_truth
 from cryoarena.files import atomic_path, read_json
-from cryoarena.limits.limits import OBSERVERS, limits_of
+from cryoarena.limits.limits import OBSERVERS, judges_maps, limits_of
 
 REFERENCE_RUN = "limits"
 
@@ -31,14 +31,14 @@ def score_limits(dataset_folder: Path, table_path: Path | None = None, device: s
     limits = limits_of(truth, device)
     folder = dataset_folder / "truth" / "limits"
     tables = []
-    for observer in OBSERVERS:
+    for observer, by_maps in OBSERVERS.items():
         path = folder / f"{observer}.json"
         if not path.exists():
             continue
         rows = []
         for key, score in read_json(path)["scores"].items():
             name, _, statistic = key.partition("/")
-            if score["value"] is not None:
+            if score["value"] is not None and judges_maps(name) == by_maps:
                 rows.append(row_of(name, statistic, score, limits))
         tables.append(table_of(rows, truth.info["name"], observer, REFERENCE_RUN))
     table = pd.concat(tables, ignore_index=True)

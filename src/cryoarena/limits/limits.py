@@ -22,8 +22,15 @@ _FORMAT = 2
 # A metric that needs one of these judges maps; all others judge what is said about single images.
 _NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "ab_initio_volume_pairs", "sample_volumes"}
 _NO_MAPS: Limit = {"source": "", "description": "none", "scores": {}, "curves": {}}
-# In the order in which they are shown.
-OBSERVERS = ("chance", "one-for-all", "consensus", "known-label", "rigid-motion", "bayes")
+# In the order in which they are shown, and whether they are judged by their maps, or by what they say of single images.
+OBSERVERS = {
+    "chance": False,
+    "one-for-all": False,
+    "consensus": True,
+    "known-label": True,
+    "rigid-motion": True,
+    "bayes": False,
+}
 _BEST_MAPS_BY = "per-image-fsc/standard/moving_mask/auc"
 
 
@@ -77,6 +84,11 @@ def _judged(source: str, observe: Callable[[], Observation | None], observers: O
     return limit
 
 
+def judges_maps(name: str) -> bool:
+    """Tell whether a metric judges maps; all others judge what is said of single images."""
+    return bool(_NEEDS_OF_MAPS & set(metrics.get(name).card.needs))
+
+
 def _moving_region(limit: Limit) -> float:
     value = limit["scores"].get(_BEST_MAPS_BY, {}).get("value")
     return -math.inf if value is None else float(value)
@@ -89,10 +101,9 @@ def _joined(of_maps: Limit, of_images: list[Limit], ceiling: dict[str, Any]) -> 
     """
     scores: dict[str, Any] = {}
     curves: dict[str, Any] = {}
-    judging_maps = {name for name, metric in metrics.all().items() if _NEEDS_OF_MAPS & set(metric.card.needs)}
     for limit in [of_maps, *of_images]:
         for key, score in limit["scores"].items():
-            wanted = (key.split("/")[0] in judging_maps) == (limit is of_maps)
+            wanted = judges_maps(key.split("/")[0]) == (limit is of_maps)
             if not wanted or score["value"] is None:
                 continue
             better = (
@@ -101,7 +112,7 @@ def _joined(of_maps: Limit, of_images: list[Limit], ceiling: dict[str, Any]) -> 
             if key not in scores or better:
                 scores[key] = {**score, "source": limit["source"]}
         for key, curve in limit["curves"].items():
-            if (key.split("/")[0] in judging_maps) == (limit is of_maps):
+            if judges_maps(key.split("/")[0]) == (limit is of_maps):
                 curves.setdefault(key, curve)
     described = " or, where that is no limit, ".join(limit["description"] for limit in of_images) or "none"
     return {
