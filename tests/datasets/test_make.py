@@ -136,7 +136,6 @@ def test_conformations_get_their_share_exactly(tmp_path: Path) -> None:
         ({"box_px": 33}, "--box must be an even number"),
         ({"box_px": 512}, "--box 512 is larger than the box of 192 px"),
         ({"images": 0}, "--images must be at least 1"),
-        ({"conformations": 1}, "--conformations must be at least 2"),
         ({"seed": -1}, "--seed must not be negative"),
     ],
 )

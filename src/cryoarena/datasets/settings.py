@@ -48,8 +48,8 @@ def resolve_settings(
         settings = replace(settings, conformations=conformations)
     if settings.images < 1:
         raise UserError(f"--images must be at least 1, not {settings.images}")
-    if conformations is not None and conformations < 2:
-        raise UserError(f"--conformations must be at least 2, or there is nothing to tell apart, not {conformations}")
+    if settings.conformations < 1:
+        raise UserError(f"--conformations must be at least 1, not {settings.conformations}")
     if not (settings.snr > 0 and np.isfinite(settings.snr)):
         raise UserError(f"--snr must be a number greater than 0, not {settings.snr}")
     if settings.box_px % 2 or settings.box_px < _SMALLEST_BOX_PX:
