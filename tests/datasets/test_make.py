@@ -128,6 +128,13 @@ def test_conformations_get_their_share_exactly(tmp_path: Path) -> None:
     assert set(counts) <= {5, 6}
 
 
+def test_one_conformation_is_refused(tmp_path: Path) -> None:
+    dataset = datasets.get("igg-pseudo")
+    with pytest.raises(UserError, match="would have one conformation"):
+        make_dataset(dataset, resolve_settings(dataset, "small", 20, 16, conformations=1), Sources(), tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -20,6 +20,7 @@ from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.datasets.realism import Realism
 from cryoarena.datasets.write_card import write_card
 from cryoarena.datasets.write_truth import write_truth
+from cryoarena.errors import UserError
 from cryoarena.files import (
     remove_temporary_files,
     require_empty_output,
@@ -79,6 +80,8 @@ def make_dataset(
     require_free_space(out, 4 * settings.images * settings.box_px**2)
 
     ensemble = altered(dataset.build(settings, sources, options), dataset.card, settings)
+    if len(ensemble.population) < 2:
+        raise UserError(f"{dataset.card.name} would have one conformation; give --conformations 2 or more")
     _require_fit(ensemble.specimen, settings)
     maps = len(ensemble.population) if ensemble.mapped is None else len(ensemble.mapped)
     require_free_space(out, 4 * settings.images * settings.box_px**2 + 4 * maps * settings.box_px**3)
