@@ -18,8 +18,6 @@ from cryoarena.errors import UserError
 from cryoarena.files import read_json
 from cryoarena.structures.atoms import Atoms, amino_acids, read_atoms
 
-pytest.importorskip("MDAnalysis")
-
 # Domains of adenylate kinase whose centres make the angles of Beckstein et al. 2009, doi:10.1016/j.jmb.2009.09.009
 PART = "(backbone or name CB) and resid"
 NMP = f"angle: {PART} 115-125 | {PART} 90-100 | {PART} 35-55"
