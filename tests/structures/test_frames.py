@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from MDAnalysisTests import datafiles as example
 
 from cryoarena.errors import UserError
 from cryoarena.structures.atoms import read_atoms
 from cryoarena.structures.frames import ModelFrames, TrajectoryFrames
 from cryoarena.structures.topology import read_topology
-
-pytest.importorskip("MDAnalysis")
-example = pytest.importorskip("MDAnalysisTests.datafiles")
 
 
 @pytest.fixture

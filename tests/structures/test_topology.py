@@ -11,8 +11,6 @@ from cryoarena.errors import UserError
 from cryoarena.structures.atoms import read_atoms
 from cryoarena.structures.topology import read_topology, topology_of
 
-pytest.importorskip("MDAnalysis")
-
 
 def test_elements_are_found_where_a_psf_has_none(mirror: Path) -> None:
     topology = read_topology(mirror / "md" / "adk_dims001" / "top.psf")
