@@ -78,14 +78,15 @@ class EngineeredLabels(Dataset[EngineeredLabelsOptions]):
         ),
         notes=(
             "A simulated twin of the published idea: 13 complexes prepared and imaged apart. The recorded images and "
-            "their analysis are not used; the body, its motion, all sizes and the signal-to-noise ratio are ours.",
+            "their analysis are not used; the body, its motion, all sizes (of `paper` too, since none is published) and the "
+            "signal-to-noise ratio are ours.",
             "Classes and populations are judged by the length of the duplex alone, whatever the angle of the lobe.",
         ),
     )
     options = EngineeredLabelsOptions
     presets: ClassVar[dict[str, Settings]] = {
         "small": _SMALL,
-        "large": replace(_SMALL, preset="large", images=130_000, conformations=130, box_px=128),
+        "paper": replace(_SMALL, preset="paper", images=130_000, conformations=130, box_px=128),
     }
 
     def build(self, settings: Settings, sources: Sources, options: EngineeredLabelsOptions) -> Ensemble:
