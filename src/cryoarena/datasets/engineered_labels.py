@@ -78,8 +78,8 @@ class EngineeredLabels(Dataset[EngineeredLabelsOptions]):
         ),
         notes=(
             "A simulated twin of the published idea: 13 complexes prepared and imaged apart. The recorded images and "
-            "their analysis are not used; the body, its motion, the signal-to-noise ratio and all sizes (that of `paper` "
-            "too, since none is published) are ours.",
+            "their analysis are not used; the body, its motion, the signal-to-noise ratio and all sizes (that of "
+            "`paper` too, since none is published) are ours.",
             "Classes and populations are judged by the length of the duplex alone, whatever the angle of the lobe.",
         ),
     )
