@@ -9,10 +9,9 @@ from scipy.spatial.distance import cdist
 
 from cryoarena.datasets.truth import Truth
 from cryoarena.files import write_json
-from cryoarena.methods.base import Method, MethodCard, Reconstruction
+from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run
 from cryoarena.methods.consensus import ConsensusOptions
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.progress import Report
 
 
 class Given(Reconstruction):
@@ -34,12 +33,10 @@ class GivenMethod(Method[ConsensusOptions]):
     card: ClassVar[MethodCard] = MethodCard("given", "Given", "none", "It was given.", "none", "continuous")
     options = ConsensusOptions
 
-    def fit(
-        self, particles: ParticleSet, options: ConsensusOptions, device: str, seed: int, progress: Report
-    ) -> Reconstruction:
+    def fit(self, particles: ParticleSet, options: ConsensusOptions, run: Run) -> Reconstruction:
         raise AssertionError
 
-    def load(self, folder: Path) -> Given:
+    def load(self, folder: Path, particles: ParticleSet) -> Given:
         return Given(np.load(folder / "centres.npy"), np.load(folder / "maps.npy"))
 
 

@@ -50,7 +50,7 @@ def estimated(dataset: Path, degrees: float, shift_A: float) -> ParticleSet:
 
 
 def pose_scores(result: Path, truth: Truth) -> dict[str, float]:
-    answer = match_rows(open_result(result), truth)
+    answer = match_rows(open_result(result, open_particles(truth.folder)), truth)
     found = judge(answer, truth, np.arange(4), silent, wanted=lambda card: card.name == "pose-error")["pose-error"]
     assert isinstance(found, MetricResult)
     assert found.curves["rotation"].mean.sum() == pytest.approx(100)
@@ -91,7 +91,7 @@ def test_discrete_states_are_also_judged_apart(result: Path, dataset: Path) -> N
 
 def test_a_method_that_estimates_poses_hands_them_on(result: Path, dataset: Path, tmp_path: Path) -> None:
     particles = estimated(dataset, 7.0, 2.0)
-    answer = open_result(result)
+    answer = open_result(result, open_particles(dataset))
 
     class WithPoses(Given):
         embedding, posterior, history = answer.embedding, None, []
@@ -106,7 +106,7 @@ def test_a_method_that_estimates_poses_hands_them_on(result: Path, dataset: Path
     (tmp_path / "again").mkdir()
     write_arrays(tmp_path / "again", WithPoses(*kept), particles)
     (tmp_path / "again" / "result.json").write_bytes((result / "result.json").read_bytes())
-    found = open_result(tmp_path / "again").poses
+    found = open_result(tmp_path / "again", open_particles(dataset)).poses
     np.testing.assert_allclose(found.rotation_object_to_image, particles.poses.rotation_object_to_image, atol=1e-6)
     np.testing.assert_allclose(found.shift_A, particles.poses.shift_A, atol=1e-5)
 
@@ -116,15 +116,15 @@ def test_tables_that_do_not_fit(result: Path, dataset: Path) -> None:
     particles = estimated(dataset, 0.0, 0.0)
     write_star(path, particles.subset(np.arange(3, IMAGES)))
     with pytest.raises(UserError, match=r"poses\.star has no pose for 3 of 60 particles"):
-        open_result(result)
+        open_result(result, open_particles(dataset))
     write_star(path, particles)
     whole = path.read_text()
     path.write_text(whole.replace("rlnParticleName", "rlnOtherName"))
     with pytest.raises(UserError, match="no numbers in column _rlnParticleName, which tells whose poses these are"):
-        open_result(result)
+        open_result(result, open_particles(dataset))
     path.write_text(re.sub("rlnAngle(Rot|Tilt|Psi)", r"rlnOther\1", whole))
     with pytest.raises(UserError, match="no column _rlnAngleRot; it tells no poses"):
-        open_result(result)
+        open_result(result, open_particles(dataset))
     path.write_text("nothing")
     with pytest.raises(UserError, match=r"poses\.star"):
-        open_result(result)
+        open_result(result, open_particles(dataset))

@@ -16,11 +16,10 @@ from cryoarena.benchmark.score import score_result
 from cryoarena.benchmark.score_limits import score_limits
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
-from cryoarena.methods.base import Method, MethodCard, Reconstruction, methods
+from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, methods
 from cryoarena.methods.consensus import ConsensusOptions
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.progress import Report
 from simulated import make_small_dataset
 
 MOVING = "standard/moving_mask/auc"
@@ -133,12 +132,10 @@ class Failing(Method[ConsensusOptions]):
     card: ClassVar[MethodCard] = MethodCard("failing", "Failing", "none", "It fails.", "none", "none")
     options = ConsensusOptions
 
-    def fit(
-        self, particles: ParticleSet, options: ConsensusOptions, device: str, seed: int, progress: Report
-    ) -> Reconstruction:
+    def fit(self, particles: ParticleSet, options: ConsensusOptions, run: Run) -> Reconstruction:
         raise RuntimeError("out of luck")
 
-    def load(self, folder: Path) -> Reconstruction:
+    def load(self, folder: Path, particles: ParticleSet) -> Reconstruction:
         raise AssertionError
 
 

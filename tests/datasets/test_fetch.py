@@ -20,12 +20,11 @@ from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.datasets.zenodo import ZENODO_VARIABLE
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
-from cryoarena.methods.base import methods
+from cryoarena.methods.base import Run, methods
 from cryoarena.metrics.judge import Answer, NoResult, judge, judged_rows
 from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.progress import silent
 from cryoarena.volumes.fsc import fsc
 from simulated import make_small_dataset
 from zenodo_server import Server, serving
@@ -173,7 +172,7 @@ def test_a_consensus_of_fetched_particles_is_the_mean_true_map(server: Server, t
     fetch_published("cryobench/igg-1d", tmp_path / "d")
     particles, truth = open_particles(tmp_path / "d"), open_truth(tmp_path / "d")
     method = methods.get("consensus")
-    volume = method.fit(particles, parse_options(method.options, {}), "cpu", 0, silent).volumes_at(np.zeros((1, 1)))[0]
+    volume = method.fit(particles, parse_options(method.options, {}), Run()).volumes_at(np.zeros((1, 1)))[0]
     mean = np.mean([truth.volume(number) for number in range(CONFORMATIONS)], axis=0)
     frequency, correlation = fsc(volume, mean, truth.masks()["mask"])
     assert correlation[frequency < 0.25].min() > 0.9

@@ -8,12 +8,11 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
-from cryoarena.methods.base import Reconstruction, methods
+from cryoarena.methods.base import Reconstruction, Run, methods
 from cryoarena.methods.ppca import PpcaOptions
 from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.progress import silent
 from cryoarena.volumes.fsc import fsc, fsc_auc
 from simulated import make_small_dataset
 
@@ -26,7 +25,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[ParticleSet, Trut
 
 def fit(name: str, particles: ParticleSet, **options: str) -> Reconstruction:
     method = methods.get(name)
-    return method.fit(particles, parse_options(method.options, options), "cpu", 0, silent)
+    return method.fit(particles, parse_options(method.options, options), Run())
 
 
 def test_consensus_is_the_mean_map_with_the_right_hand_and_scale(dataset: tuple[ParticleSet, Truth]) -> None:
@@ -72,7 +71,7 @@ def test_ppca_is_read_back_as_it_was_written(dataset: tuple[ParticleSet, Truth],
     particles, _ = dataset
     ppca = fit("ppca", particles.subset(np.arange(100)), components="2", iterations="2")
     ppca.save(tmp_path)
-    again = methods.get("ppca").load(tmp_path)
+    again = methods.get("ppca").load(tmp_path, particles)
     latents = ppca.embedding[:3]
     np.testing.assert_array_equal(again.volumes_at(latents), ppca.volumes_at(latents))
 

@@ -62,10 +62,12 @@ def test_insertion_is_the_adjoint_of_slicing() -> None:
     grid = FourierGrid(BOX_PX, 12.0, CPU)
     points = ImagePoints.within(BOX_PX, 12.0, CPU)
     values = torch.randn((grid.size, 2, 2), generator=generator)
-    data = torch.randn((4, len(points), 2), generator=generator, dtype=torch.complex64)
+    data = torch.randn((4, len(points)), generator=generator, dtype=torch.complex64)
+    factors = torch.randn((4, 2), generator=generator)
     into = grid.accumulator(maps=2, weights=1)
-    grid.insert(points, rotations, data, torch.ones((4, len(points), 1)), into)
-    left = (torch.view_as_real(grid.slices(values, points, rotations)) * torch.view_as_real(data)).double().sum()
+    grid.insert(points, rotations, data, torch.ones(data.shape), into, data_by=factors)
+    of_maps = data[:, :, None] * factors[:, None, :]
+    left = (torch.view_as_real(grid.slices(values, points, rotations)) * torch.view_as_real(of_maps)).double().sum()
     assert float(left) == pytest.approx(float((values.reshape(grid.size, 4) * into[:, :4]).double().sum()), rel=1e-4)
     assert float(into[:, 4].double().sum()) == pytest.approx(4 * len(points), rel=1e-5)
 
@@ -79,19 +81,50 @@ def test_compiled_loops_and_tensor_operations_agree() -> None:
     torch.testing.assert_close(
         grid.slices(values, points, rotations), grid.slices_by_tensors(values, points, rotations), rtol=1e-4, atol=1e-4
     )
-    data = torch.randn((5, len(points), 2), generator=generator, dtype=torch.complex64)
-    weight = torch.rand((5, len(points), 3), generator=generator)
+    data = torch.randn((5, len(points)), generator=generator, dtype=torch.complex64)
+    weight = torch.rand((5, len(points)), generator=generator)
+    data_by, weight_by = torch.randn((5, 2), generator=generator), torch.rand((5, 3), generator=generator)
     compiled, by_tensors = grid.accumulator(2, 3), grid.accumulator(2, 3)
-    grid.insert(points, rotations, data, weight, compiled)
-    grid.insert_by_tensors(points, rotations, data, weight, by_tensors)
+    grid.insert(points, rotations, data, weight, compiled, data_by, weight_by)
+    grid.insert_by_tensors(points, rotations, data, weight, by_tensors, data_by, weight_by)
     torch.testing.assert_close(compiled, by_tensors, rtol=1e-4, atol=1e-4)
+    ctf = torch.randn((5, len(points)), generator=generator)
+    for compiled_products, products in (
+        (grid.gram, grid.gram_by_tensors),
+        (grid.likeness, grid.likeness_by_tensors),
+    ):
+        torch.testing.assert_close(
+            compiled_products(values, points, rotations, data, ctf),
+            products(values, points, rotations, data, ctf),
+            rtol=1e-4,
+            atol=1e-2,
+        )
+
+
+def test_products_of_images_and_slices_are_those_of_the_whole_images() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rotations = torch.from_numpy(random_poses(3, 0.0, np.random.default_rng(1)).rotation_object_to_image)
+    grid = FourierGrid(BOX_PX, 14.0, CPU)
+    points = ImagePoints.within(BOX_PX, 14.0, CPU)
+    values = torch.randn((grid.size, 2, 2), generator=generator)
+    data = torch.randn((3, len(points)), generator=generator, dtype=torch.complex64)
+    ctf = torch.randn((3, len(points)), generator=generator)
+    gram = grid.gram(values, points, rotations, data, ctf)
+    every = torch.cat([data[:, :, None], ctf[:, :, None] * grid.slices(values, points, rotations)], dim=2)
+    whole = (every.conj()[:, :, :, None] * every[:, :, None, :]).real.sum(dim=1)
+    torch.testing.assert_close(gram.sum(dim=1), whole, rtol=1e-4, atol=1e-2)
+    in_shell_5 = points.shell == 5
+    torch.testing.assert_close(gram[:, 5, 0, 0], (data[:, in_shell_5].abs() ** 2).sum(dim=1), rtol=1e-4, atol=1e-4)
+    likeness = grid.likeness(values, points, rotations, data, ctf)
+    torch.testing.assert_close(likeness[:, :, 0], gram[:, :, 0, 1:], rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(likeness[:, :, 1], torch.diagonal(gram, dim1=2, dim2=3)[:, :, 1:], rtol=1e-4, atol=1e-2)
 
 
 def test_sums_do_not_depend_on_threads() -> None:
     rotations = torch.from_numpy(random_poses(5, 0.0, np.random.default_rng(1)).rotation_object_to_image)
     grid = FourierGrid(BOX_PX, 14.0, CPU)
     points = ImagePoints.within(BOX_PX, 14.0, CPU)
-    data = torch.randn((5, len(points), 1), generator=torch.Generator().manual_seed(0), dtype=torch.complex64)
+    data = torch.randn((5, len(points)), generator=torch.Generator().manual_seed(0), dtype=torch.complex64)
     sums = []
     before = torch.get_num_threads()
     for threads in (1, 2):
@@ -108,7 +141,7 @@ def test_many_clean_slices_give_the_map_back() -> None:
     rotations = random_poses(600, 0.0, rng).rotation_object_to_image
     grid = FourierGrid(BOX_PX, BOX_PX / 2 - 1, CPU)
     points = ImagePoints.within(BOX_PX, BOX_PX / 2 - 1, CPU)
-    data = points.of_images(images_of(centres, rotations))[:, :, None]
+    data = points.of_images(images_of(centres, rotations))
     into = grid.accumulator(maps=1, weights=1)
     grid.insert(points, torch.from_numpy(rotations), data, torch.ones(data.shape), into)
     summed, weight = grid.complete(into, maps=1)

@@ -1,5 +1,7 @@
 """Run one method on one dataset and write the result folder, whatever happens."""
 
+import hashlib
+import json
 import platform
 import resource
 import sys
@@ -15,7 +17,8 @@ from cryoarena import __version__
 from cryoarena.benchmark.device import require_device
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, require_empty_output
-from cryoarena.methods.base import Method, methods
+from cryoarena.methods.base import Method, Run, methods
+from cryoarena.methods.checkpoint import Checkpoint
 from cryoarena.methods.result_folder import write_arrays, write_info
 from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import open_particles
@@ -33,6 +36,8 @@ def run_method(
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Run a method and return what result.json says; a failure of the method is a result, not an exception.
+
+    An interrupted run goes on where it was when it is repeated with the same arguments.
 
     Raises:
         UserError: for wrong names, options, folders or devices.
@@ -56,24 +61,34 @@ def run_method(
             "torch": str(torch.__version__),
         },
     }
+    # The state of an interrupted run lies beside its result, which appears only when it is complete.
+    identity = hashlib.sha256(json.dumps(info, sort_keys=True, default=str).encode()).hexdigest()
+    checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint.npz"), identity)
     with atomic_path(out) as temporary:
         temporary.mkdir()
         started = time.perf_counter()
-        outcome = _attempt(method, particles, options, device, seed, temporary)
+        outcome = _attempt(method, particles, options, device, seed, checkpoint, temporary)
         info |= outcome | {"wall_s": time.perf_counter() - started, "peak_memory_bytes": _peak_memory_bytes()}
         write_info(temporary, info)
+    checkpoint.remove()
     return info
 
 
 def _attempt(
-    method: Method[Any], particles: ParticleSet, options: Any, device: str, seed: int, folder: Path
+    method: Method[Any],
+    particles: ParticleSet,
+    options: Any,
+    device: str,
+    seed: int,
+    checkpoint: Checkpoint,
+    folder: Path,
 ) -> dict[str, Any]:
     reason = method.not_applicable(particles)
     if reason is not None:
         return {"status": "not_applicable", "reason": reason, "history": []}
     try:
         with progress_bar(f"Running {method.card.name}") as report:
-            reconstruction = method.fit(particles, options, device, seed, report)
+            reconstruction = method.fit(particles, options, Run(device, seed, report, checkpoint))
         if not np.isfinite(reconstruction.embedding).all():
             bad = int(np.flatnonzero(~np.isfinite(reconstruction.embedding).all(axis=1))[0])
             return {"status": "failed", "reason": f"the latent of row {bad} is not finite", "history": []}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cryoarena.benchmark.comparison import write_comparison
 from cryoarena.benchmark.device import require_device
+from cryoarena.benchmark.remembered_maps import RememberedMaps
 from cryoarena.benchmark.score_rows import empty_row, rows_of, table_of
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
@@ -17,6 +18,7 @@ from cryoarena.limits.limits import limits_of
 from cryoarena.methods.result_folder import Result, check_volumes, open_result, read_info
 from cryoarena.metrics.base import metrics
 from cryoarena.metrics.judge import Answer, judge, judged_rows
+from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.progress import progress_bar
 
 JUDGED_IMAGES = 100
@@ -51,7 +53,7 @@ def score_result(
             f"{info['dataset']['id'][:12]}) than {dataset_folder} (id {truth.info['id'][:12]})"
         )
     if info["status"] == "ok":
-        answer = match_rows(open_result(result_folder), truth)
+        answer = match_rows(open_result(result_folder, open_particles(dataset_folder)), truth)
         with progress_bar(f"Scoring {info['method']['name']}") as report:
             results = judge(answer, truth, judged_rows(truth, JUDGED_IMAGES), report, device)
         write_comparison(results, answer, truth, result_folder / "comparison")
@@ -98,7 +100,7 @@ def match_rows(result: Result, truth: Truth) -> Answer:
 
     return Answer(
         embedding,
-        maps_of,
+        RememberedMaps(maps_of),
         None if result.posterior is None else result.posterior[rows],
         None if result.poses is None else result.poses[rows],
     )

@@ -19,7 +19,7 @@ from cryoarena.imaging.poses import random_poses
 from cryoarena.limits.bayes_posterior import BayesPosterior, bayes_posterior, from_log_likelihood, sample_rows
 from cryoarena.limits.known_label import best_window, known_label_map
 from cryoarena.limits.rigid_motion import assemble, rigid_body_maps
-from cryoarena.methods.base import methods
+from cryoarena.methods.base import Run, methods
 from cryoarena.metrics.judge import Answer, judged_rows
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
@@ -66,7 +66,8 @@ class Observers:
         if not path.exists():
             method = methods.get("consensus")
             with progress_bar("Floor: consensus") as report:
-                fitted = method.fit(open_particles(self.truth.folder), method.options(), self.device, 0, report)
+                run = Run(self.device, progress=report)
+                fitted = method.fit(open_particles(self.truth.folder), method.options(), run)
             write_volume(path, fitted.volumes_at(fitted.representatives)[0], self.truth.pixel_size_A)
         return self._of_maps(lambda conformation: read_volume(path)[0], "the consensus map for every image")
 

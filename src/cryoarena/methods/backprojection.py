@@ -21,8 +21,7 @@ class Accumulated:
 
     def add(self, batch: Batch, points: ImagePoints) -> None:
         """Insert a batch."""
-        weighted = (batch.ctf * batch.data)[:, :, None]
-        self.grid.insert(points, batch.rotations, weighted, (batch.ctf**2)[:, :, None], self.sums)
+        self.grid.insert(points, batch.rotations, batch.ctf * batch.data, batch.ctf**2, self.sums)
 
     def plus(self, other: "Accumulated") -> "Accumulated":
         """Return the sum with another accumulation on the same grid."""

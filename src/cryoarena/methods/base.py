@@ -1,7 +1,7 @@
 """The contract of a method: a card, options, `fit`, and a reconstruction that gives maps at latents."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.imaging.poses import Poses
+from cryoarena.methods.checkpoint import Checkpoint
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.progress import Report
+from cryoarena.progress import Report, silent
 from cryoarena.registry import Registry
 
 
@@ -26,6 +27,23 @@ class MethodCard:
     heterogeneity: Literal["none", "discrete", "continuous"]
     needs_poses: bool = True
     needs_gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a method runs.
+
+    Attributes:
+        device: of torch.
+        seed: of every random draw.
+        progress: told how far the work is.
+        checkpoint: keeps what an interrupted run needs to go on; a resumed run equals an undisturbed one.
+    """
+
+    device: str = "cpu"
+    seed: int = 0
+    progress: Report = silent
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
 
 
 class Reconstruction(ABC):
@@ -64,14 +82,12 @@ class Method(ABC, Generic[OptionsT]):
     options: type[OptionsT]
 
     @abstractmethod
-    def fit(
-        self, particles: ParticleSet, options: OptionsT, device: str, seed: int, progress: Report
-    ) -> Reconstruction:
+    def fit(self, particles: ParticleSet, options: OptionsT, run: Run) -> Reconstruction:
         """Reconstruct from what a user would have: images, poses, CTF; never the truth."""
 
     @abstractmethod
-    def load(self, folder: Path) -> Reconstruction:
-        """Read back what `Reconstruction.save` wrote."""
+    def load(self, folder: Path, particles: ParticleSet) -> Reconstruction:
+        """Read back what `Reconstruction.save` wrote; some methods make maps from the images when asked for them."""
 
     def not_applicable(self, particles: ParticleSet) -> str | None:
         """Return why this method cannot run on these particles, or None."""

@@ -8,10 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from cryoarena.methods.backprojection import Accumulated, reconstruct
-from cryoarena.methods.base import Method, MethodCard, Reconstruction, method
+from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.batches import fourier_batches
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.progress import Report
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
 
@@ -55,25 +54,23 @@ class Consensus(Method[ConsensusOptions]):
     )
     options = ConsensusOptions
 
-    def fit(
-        self, particles: ParticleSet, options: ConsensusOptions, device: str, seed: int, progress: Report
-    ) -> ConsensusReconstruction:
+    def fit(self, particles: ParticleSet, options: ConsensusOptions, run: Run) -> ConsensusReconstruction:
         """Reconstruct one map."""
-        place = torch.device(device)
+        place = torch.device(run.device)
         radius = particles.box_px / 2 - 1
         grid = FourierGrid(particles.box_px, radius, place)
         points = ImagePoints.within(particles.box_px, radius, place)
-        half_set = random_halves(len(particles), seed)
+        half_set = random_halves(len(particles), run.seed)
         halves = [Accumulated(grid, grid.accumulator(maps=1, weights=1)) for _ in range(2)]
         done = 0
         for half in (0, 1):
             for batch in fourier_batches(particles, points, np.flatnonzero(half_set == half)):
                 halves[half].add(batch, points)
                 done += len(batch.rows)
-                progress(done, len(particles), "images")
+                run.progress(done, len(particles), "images")
         return ConsensusReconstruction(as_volume(reconstruct(halves[0], halves[1])), len(particles))
 
-    def load(self, folder: Path) -> ConsensusReconstruction:
+    def load(self, folder: Path, particles: ParticleSet) -> ConsensusReconstruction:
         """Read a saved consensus."""
         return ConsensusReconstruction(np.load(folder / "volume.npy"), int(np.load(folder / "particles.npy")))
 

@@ -12,11 +12,10 @@ from torch import Tensor
 
 from cryoarena.files import read_json, write_json
 from cryoarena.methods.backprojection import accumulate, reconstruct
-from cryoarena.methods.base import Method, MethodCard, Reconstruction, method
+from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.batches import Batch, fourier_batches
 from cryoarena.methods.consensus import random_halves
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.progress import Report
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume, shell_means, soft_sphere
 
 _SOLVE_VOXELS = 1 << 18
@@ -102,18 +101,16 @@ class Ppca(Method[PpcaOptions]):
     )
     options = PpcaOptions
 
-    def fit(
-        self, particles: ParticleSet, options: PpcaOptions, device: str, seed: int, progress: Report
-    ) -> PpcaReconstruction:
+    def fit(self, particles: ParticleSet, options: PpcaOptions, run: Run) -> PpcaReconstruction:
         """Run EM from a random start."""
-        state = _start(particles, options, torch.device(device), seed)
+        state = _start(particles, options, torch.device(run.device), run.seed)
         history = []
         for iteration in range(options.iterations):
             radius = _band(particles.box_px, iteration, options.iterations)
 
             def step(images: int, note: str, iteration: int = iteration) -> None:
                 done = iteration * len(particles) + images
-                progress(done, options.iterations * len(particles), note)
+                run.progress(done, options.iterations * len(particles), note)
 
             state, log_likelihood = _iterate(particles, state, radius, options, step)
             strength = state.components.flatten(1).norm(dim=1)
@@ -128,7 +125,7 @@ class Ppca(Method[PpcaOptions]):
         components, latents = _principal_axes(state)
         return PpcaReconstruction(as_volume(state.mean), as_volume(components), as_volume(latents), history)
 
-    def load(self, folder: Path) -> PpcaReconstruction:
+    def load(self, folder: Path, particles: ParticleSet) -> PpcaReconstruction:
         """Read a saved PPCA."""
         return PpcaReconstruction(
             np.load(folder / "mean.npy"),
@@ -237,9 +234,11 @@ def _iterate(
         grid.insert(
             points,
             batch.rotations,
-            (batch.ctf * precision * batch.data)[:, :, None] * augmented[:, None, :],
-            (batch.ctf**2 * precision)[:, :, None] * augmented_moments[:, None, :],
+            batch.ctf * precision * batch.data,
+            batch.ctf**2 * precision,
             sums,
+            data_by=augmented,
+            weight_by=augmented_moments,
         )
         done += len(batch.rows)
         step(done, f"|k| <= {radius:.0f}")

@@ -92,8 +92,12 @@ def read_info(folder: Path) -> dict[str, Any]:
     return dict(info)
 
 
-def open_result(folder: Path) -> Result:
+def open_result(folder: Path, particles: ParticleSet) -> Result:
     """Open a result folder whose run succeeded.
+
+    Args:
+        folder: the result.
+        particles: that it is a result of.
 
     Raises:
         UserError: when it is none, when the run failed, or when its arrays are damaged or do not match.
@@ -117,7 +121,7 @@ def open_result(folder: Path) -> Result:
                 f"{folder / name}.npy has {len(array)} rows for {len(particle_id)} particle ids; run the method again"
             )
     try:
-        reconstruction = methods.get(info["method"]["name"]).load(folder / "model")
+        reconstruction = methods.get(info["method"]["name"]).load(folder / "model", particles)
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise UserError(f"{folder / 'model'} is missing or damaged: {error}; run the method again") from error
     path = folder / "poses.star"

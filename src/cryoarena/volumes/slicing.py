@@ -6,6 +6,7 @@ on CPU (compiled loops) or CUDA (torch). The simulator does not use it.
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,7 +154,16 @@ class FourierGrid:
         """Return an empty accumulator for `insert`: (V, 2 maps + weights) zeros."""
         return torch.zeros((self.size, 2 * maps + weights), device=self.device)
 
-    def insert(self, points: ImagePoints, rotations: Tensor, data: Tensor, weight: Tensor, into: Tensor) -> None:
+    def insert(
+        self,
+        points: ImagePoints,
+        rotations: Tensor,
+        data: Tensor,
+        weight: Tensor,
+        into: Tensor,
+        data_by: Tensor | None = None,
+        weight_by: Tensor | None = None,
+    ) -> None:
         """Add n images to an accumulator, the adjoint of `slices`.
 
         Data and weights of a voxel share a row, so that they are neighbours in memory.
@@ -161,29 +171,113 @@ class FourierGrid:
         Args:
             points: P points of the image plane.
             rotations: (n, 3, 3) object to image.
-            data: (n, P, M) complex64, e.g. CTF · image / noise variance.
-            weight: (n, P, W) float32, e.g. CTF² / noise variance.
+            data: (n, P) complex64, e.g. CTF · image / noise variance.
+            weight: (n, P) float32, e.g. CTF² / noise variance.
             into: (V, 2 M + W) float32, changed in place.
+            data_by: (n, M) factor of an image's data in each of M maps; one map by default.
+            weight_by: (n, W) factor of an image's weight in each of W channels; one channel by default.
         """
+        ones = torch.ones((len(rotations), 1), device=self.device)
+        data_by = ones if data_by is None else data_by
+        weight_by = ones if weight_by is None else weight_by
         if self.device.type == "cpu":
-            pairs = torch.view_as_real(data.contiguous()).reshape(*data.shape[:2], -1)
-            plane, turns = _as_numpy(self._plane(points)), _as_numpy(rotations)
-            trilinear_cpu.insert(into.numpy(), self.shape, plane, turns, _as_numpy(pairs), _as_numpy(weight))
+            trilinear_cpu.insert(
+                into.numpy(),
+                self.shape,
+                _as_numpy(self._plane(points)),
+                _as_numpy(rotations),
+                _as_numpy(torch.view_as_real(data)),
+                _as_numpy(weight),
+                _as_numpy(data_by),
+                _as_numpy(weight_by),
+            )
         else:
-            self.insert_by_tensors(points, rotations, data, weight, into)
+            self.insert_by_tensors(points, rotations, data, weight, into, data_by, weight_by)
 
     def insert_by_tensors(
-        self, points: ImagePoints, rotations: Tensor, data: Tensor, weight: Tensor, into: Tensor
+        self,
+        points: ImagePoints,
+        rotations: Tensor,
+        data: Tensor,
+        weight: Tensor,
+        into: Tensor,
+        data_by: Tensor,
+        weight_by: Tensor,
     ) -> None:
         """Do what `insert` does by tensor operations, on any device."""
-        corners, weights, sign = self._corners(points, rotations)
-        pairs = torch.view_as_real(data.reshape(len(corners), -1).contiguous())
-        pairs = pairs * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
-        rows = torch.cat([pairs.reshape(len(corners), -1), weight.reshape(len(corners), -1)], dim=1)
-        for start in range(0, len(corners), _POINTS_AT_ONCE):
-            part = slice(start, start + _POINTS_AT_ONCE)
-            spread = rows[part, None, :] * weights[part, :, None]
-            into.index_add_(0, corners[part].reshape(-1), spread.reshape(-1, rows.shape[1]))
+        at_once = max(1, _POINTS_AT_ONCE // len(points))
+        for start in range(0, len(rotations), at_once):
+            part = slice(start, start + at_once)
+            corners, weights, sign = self._corners(points, rotations[part])
+            pairs = torch.view_as_real((data[part, :, None] * data_by[part, None, :]).reshape(len(corners), -1))
+            pairs = pairs * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
+            spread = (weight[part, :, None] * weight_by[part, None, :]).reshape(len(corners), -1)
+            rows = torch.cat([pairs.reshape(len(corners), -1), spread], dim=1)
+            for corner in range(8):
+                into.index_add_(0, corners[:, corner], rows * weights[:, corner, None])
+
+    def gram(self, values: Tensor, points: ImagePoints, rotations: Tensor, data: Tensor, ctf: Tensor) -> Tensor:
+        """Return the real inner products of each image and its CTF times M slices, summed by shell.
+
+        Args:
+            values: (V, M, 2) grid values of the M maps.
+            points: P points of the image plane, in shells 0 to S - 1.
+            rotations: (n, 3, 3) object to image.
+            data: (n, P) complex64 images.
+            ctf: (n, P) float32.
+
+        Returns:
+            (n, S, M + 1, M + 1) float32; index 0 of the last two axes is the image, index m the m-th slice.
+        """
+        if self.device.type == "cpu":
+            return torch.from_numpy(trilinear_cpu.gram(*self._for_cpu(values, points, rotations, data, ctf)))
+        return self.gram_by_tensors(values, points, rotations, data, ctf)
+
+    def gram_by_tensors(
+        self, values: Tensor, points: ImagePoints, rotations: Tensor, data: Tensor, ctf: Tensor
+    ) -> Tensor:
+        """Do what `gram` does by tensor operations, on any device."""
+        every = torch.cat([data[:, :, None], ctf[:, :, None] * self.slices(values, points, rotations)], dim=2)
+        n, _, size = every.shape
+        order = torch.argsort(points.shell)
+        found = []
+        for members in torch.split(order, torch.bincount(points.shell).tolist()):
+            pairs = torch.view_as_real(every[:, members]).permute(0, 1, 3, 2).reshape(n, -1, size)
+            found.append(pairs.transpose(1, 2) @ pairs)
+        return torch.stack(found, dim=1)
+
+    def likeness(self, values: Tensor, points: ImagePoints, rotations: Tensor, data: Tensor, ctf: Tensor) -> Tensor:
+        """Return Re <image, CTF · slice> and |CTF · slice|² of M slices, summed by shell; (n, S, 2, M).
+
+        Args:
+            values, points, rotations, data, ctf: as in `gram`, of which this is the part that M classes need.
+        """
+        if self.device.type == "cpu":
+            return torch.from_numpy(trilinear_cpu.likeness(*self._for_cpu(values, points, rotations, data, ctf)))
+        return self.likeness_by_tensors(values, points, rotations, data, ctf)
+
+    def likeness_by_tensors(
+        self, values: Tensor, points: ImagePoints, rotations: Tensor, data: Tensor, ctf: Tensor
+    ) -> Tensor:
+        """Do what `likeness` does by tensor operations, on any device."""
+        predicted = ctf[:, :, None] * self.slices(values, points, rotations)
+        both = torch.stack([(data.conj()[:, :, None] * predicted).real, predicted.abs() ** 2], dim=2)
+        found = torch.zeros((len(rotations), int(points.shell.max()) + 1, *both.shape[2:]), device=self.device)
+        return found.index_add_(1, points.shell, both)
+
+    def _for_cpu(
+        self, values: Tensor, points: ImagePoints, rotations: Tensor, data: Tensor, ctf: Tensor
+    ) -> tuple[NDArray[np.float32], tuple[int, int, int], NDArray[np.float32], NDArray[np.int64], Any, Any, Any]:
+        """Return the arguments of the compiled products."""
+        return (
+            _as_numpy(values.reshape(self.size, -1)),
+            self.shape,
+            _as_numpy(self._plane(points)),
+            points.shell.numpy(),
+            _as_numpy(rotations),
+            _as_numpy(torch.view_as_real(data)),
+            _as_numpy(ctf),
+        )
 
     def complete(self, accumulator: Tensor, maps: int) -> tuple[Tensor, Tensor]:
         """Return data (V, M, 2) and weights (V, W) with a Hermitian x = 0 plane, counted per voxel of the map.

@@ -32,17 +32,70 @@ def slices(table: Floats, shape: tuple[int, int, int], plane: Floats, rotations:
 
 
 def insert(
-    into: Floats, shape: tuple[int, int, int], plane: Floats, rotations: Floats, data: Floats, weight: Floats
+    into: Floats,
+    shape: tuple[int, int, int],
+    plane: Floats,
+    rotations: Floats,
+    data: Floats,
+    weight: Floats,
+    data_by: Floats,
+    weight_by: Floats,
 ) -> None:
     """Add images to an accumulator; the sums do not depend on the number of threads.
 
     Args:
         into: (V, 2M + W), changed in place.
         shape, plane, rotations: as in `slices`.
-        data: (n, P, 2M) complex values of M maps, real and imaginary parts in turn.
-        weight: (n, P, W).
+        data: (n, P, 2) complex values, real and imaginary parts.
+        weight: (n, P).
+        data_by: (n, M) factors of the data in each of the M maps.
+        weight_by: (n, W) factors of the weight in each of the W channels.
     """
-    _insert(into, shape[1], shape[2], plane, rotations, data, weight, _use_threads())
+    _insert(into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, _use_threads())
+
+
+def gram(
+    table: Floats,
+    shape: tuple[int, int, int],
+    plane: Floats,
+    shell: NDArray[np.int64],
+    rotations: Floats,
+    data: Floats,
+    ctf: Floats,
+) -> Floats:
+    """Return inner products (n, S, M + 1, M + 1), summed by shell, of each image and the CTF times M slices.
+
+    Args:
+        table, shape, plane, rotations: as in `slices`.
+        shell: (P,) from 0 to S - 1.
+        data: (n, P, 2) images, real and imaginary parts; index 0 of the products.
+        ctf: (n, P).
+    """
+    size = table.shape[1] // 2 + 1
+    found = np.zeros((len(rotations), int(shell.max()) + 1, size, size), np.float32)
+    _use_threads()
+    _gram(table, shape[1], shape[2], plane, shell, rotations, data, ctf, found)
+    return found
+
+
+def likeness(
+    table: Floats,
+    shape: tuple[int, int, int],
+    plane: Floats,
+    shell: NDArray[np.int64],
+    rotations: Floats,
+    data: Floats,
+    ctf: Floats,
+) -> Floats:
+    """Return Re <image, CTF · slice> and |CTF · slice|², summed by shell, of M slices; (n, S, 2, M).
+
+    Args:
+        table, shape, plane, shell, rotations, data, ctf: as in `gram`.
+    """
+    found = np.zeros((len(rotations), int(shell.max()) + 1, 2, table.shape[1] // 2), np.float32)
+    _use_threads()
+    _likeness(table, shape[1], shape[2], plane, shell, rotations, data, ctf, found)
+    return found
 
 
 def _use_threads() -> int:
@@ -65,35 +118,99 @@ def _position(plane: Any, rotation: Any, p: int) -> Any:
     return x, y, z, np.float32(1)
 
 
+@numba.njit(inline="always", fastmath=True)
+def _interpolate(table: Any, ny: int, nx: int, x: Any, y: Any, z: Any, row_of_slice: Any) -> None:
+    """Set `row_of_slice` (2M,) to the row of the table at a position."""
+    reach = ny // 2
+    fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
+    wx, wy, wz = x - fx, y - fy, z - fz
+    first = ((int(fz) + reach) * ny + int(fy) + reach) * nx + int(fx)
+    row_of_slice[:] = 0
+    for dz in range(2):
+        along_z = wz if dz else np.float32(1) - wz
+        for dy in range(2):
+            along_zy = along_z * (wy if dy else np.float32(1) - wy)
+            row = first + (dz * ny + dy) * nx
+            low, high = along_zy * (np.float32(1) - wx), along_zy * wx
+            for c in range(table.shape[1]):
+                row_of_slice[c] += low * table[row, c] + high * table[row + 1, c]
+
+
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
 def _slices(table: Any, ny: int, nx: int, plane: Any, rotations: Any, found: Any) -> None:
-    reach = ny // 2
     for i in numba.prange(len(rotations)):
         for p in range(len(plane)):
             x, y, z, sign = _position(plane, rotations[i], p)
-            fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
-            wx, wy, wz = x - fx, y - fy, z - fz
-            first = ((int(fz) + reach) * ny + int(fy) + reach) * nx + int(fx)
-            found[i, p, :] = 0
-            for dz in range(2):
-                along_z = wz if dz else np.float32(1) - wz
-                for dy in range(2):
-                    along_zy = along_z * (wy if dy else np.float32(1) - wy)
-                    row = first + (dz * ny + dy) * nx
-                    low, high = along_zy * (np.float32(1) - wx), along_zy * wx
-                    for c in range(table.shape[1]):
-                        found[i, p, c] += low * table[row, c] + high * table[row + 1, c]
+            _interpolate(table, ny, nx, x, y, z, found[i, p])
             if sign < 0:
                 for c in range(1, table.shape[1], 2):
                     found[i, p, c] = -found[i, p, c]
 
 
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
-def _insert(into: Any, ny: int, nx: int, plane: Any, rotations: Any, data: Any, weight: Any, threads: int) -> None:
+def _gram(
+    table: Any, ny: int, nx: int, plane: Any, shell: Any, rotations: Any, data: Any, ctf: Any, found: Any
+) -> None:
+    columns = table.shape[1]
+    size = columns // 2 + 1
+    for i in numba.prange(len(rotations)):
+        interpolated = np.empty(columns, np.float32)
+        real, imaginary = np.empty(size, np.float32), np.empty(size, np.float32)
+        for p in range(len(plane)):
+            x, y, z, sign = _position(plane, rotations[i], p)
+            _interpolate(table, ny, nx, x, y, z, interpolated)
+            real[0], imaginary[0] = data[i, p, 0], data[i, p, 1]
+            for m in range(1, size):
+                real[m] = ctf[i, p] * interpolated[2 * m - 2]
+                imaginary[m] = sign * ctf[i, p] * interpolated[2 * m - 1]
+            products = found[i, shell[p]]
+            for a in range(size):
+                for b in range(a, size):
+                    products[a, b] += real[a] * real[b] + imaginary[a] * imaginary[b]
+        for s in range(found.shape[1]):
+            for a in range(size):
+                for b in range(a):
+                    found[i, s, a, b] = found[i, s, b, a]
+
+
+@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+def _likeness(
+    table: Any, ny: int, nx: int, plane: Any, shell: Any, rotations: Any, data: Any, ctf: Any, found: Any
+) -> None:
+    columns = table.shape[1]
+    for i in numba.prange(len(rotations)):
+        interpolated = np.empty(columns, np.float32)
+        for p in range(len(plane)):
+            x, y, z, sign = _position(plane, rotations[i], p)
+            _interpolate(table, ny, nx, x, y, z, interpolated)
+            real, imaginary = ctf[i, p] * data[i, p, 0], sign * ctf[i, p] * data[i, p, 1]
+            power = ctf[i, p] * ctf[i, p]
+            found_here = found[i, shell[p]]
+            for m in range(columns // 2):
+                re, im = interpolated[2 * m], interpolated[2 * m + 1]
+                found_here[0, m] += real * re + imaginary * im
+                found_here[1, m] += power * (re * re + im * im)
+
+
+@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+def _insert(
+    into: Any,
+    ny: int,
+    nx: int,
+    plane: Any,
+    rotations: Any,
+    data: Any,
+    weight: Any,
+    data_by: Any,
+    weight_by: Any,
+    threads: int,
+) -> None:
     reach = ny // 2
-    columns = data.shape[2]
+    maps, weights = data_by.shape[1], weight_by.shape[1]
+    columns = 2 * maps + weights
     # Every thread owns the planes z = thread, thread + threads, …: no two write to the same voxel.
     for thread in numba.prange(threads):
+        added = np.empty(columns, np.float32)
         for i in range(len(rotations)):
             for p in range(len(plane)):
                 x, y, z, sign = _position(plane, rotations[i], p)
@@ -101,6 +218,12 @@ def _insert(into: Any, ny: int, nx: int, plane: Any, rotations: Any, data: Any, 
                 wx, wy, wz = x - fx, y - fy, z - fz
                 iz = int(fz) + reach
                 first = (iz * ny + int(fy) + reach) * nx + int(fx)
+                real, imaginary = data[i, p, 0], sign * data[i, p, 1]
+                for m in range(maps):
+                    added[2 * m] = real * data_by[i, m]
+                    added[2 * m + 1] = imaginary * data_by[i, m]
+                for w in range(weights):
+                    added[2 * maps + w] = weight[i, p] * weight_by[i, w]
                 for dz in range(2):
                     if (iz + dz) % threads != thread:
                         continue
@@ -109,12 +232,7 @@ def _insert(into: Any, ny: int, nx: int, plane: Any, rotations: Any, data: Any, 
                         along_zy = along_z * (wy if dy else np.float32(1) - wy)
                         row = first + (dz * ny + dy) * nx
                         low, high = along_zy * (np.float32(1) - wx), along_zy * wx
-                        for c in range(0, columns, 2):
-                            real, imaginary = data[i, p, c], sign * data[i, p, c + 1]
-                            into[row, c] += low * real
-                            into[row, c + 1] += low * imaginary
-                            into[row + 1, c] += high * real
-                            into[row + 1, c + 1] += high * imaginary
-                        for c in range(weight.shape[2]):
-                            into[row, columns + c] += low * weight[i, p, c]
-                            into[row + 1, columns + c] += high * weight[i, p, c]
+                        for c in range(columns):
+                            into[row, c] += low * added[c]
+                        for c in range(columns):
+                            into[row + 1, c] += high * added[c]
