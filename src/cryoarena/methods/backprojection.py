@@ -10,6 +10,7 @@ from cryoarena.methods.batches import Batch
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, shell_means, soft_sphere
 
 _LOWEST_FSC, _HIGHEST_FSC = 1e-3, 0.999
+_FLAT_PRIOR = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,32 @@ def reconstruct(half_a: Accumulated, half_b: Accumulated, mask: Tensor | None = 
         half_a, half_b: the half-sets.
         mask: (D, D, D) that the half-maps are compared in; a soft sphere by default.
     """
-    grid = half_a.grid
-    shells = grid.shells()
-    n_shells = grid.box_px // 2
-
-    def solve(accumulated: Accumulated, noise_to_signal: Tensor) -> Tensor:
-        data, weight = accumulated.completed()
-        prior = shell_means(weight, shells, n_shells) * noise_to_signal
-        regularised = weight + prior[shells.clamp(max=n_shells - 1)].clamp(min=1e-12)
-        return grid.to_volumes(data / regularised[:, None, None])[0]
-
-    # A small flat prior keeps the half-maps finite where no data lie.
-    flat = torch.full((n_shells,), 0.1, device=grid.device)
     if mask is None:
-        mask = soft_sphere(grid.box_px, 0.4 * grid.box_px, 0.08 * grid.box_px, grid.device)
-    fsc = _masked_fsc(solve(half_a, flat), solve(half_b, flat), mask)
+        box_px = half_a.grid.box_px
+        mask = soft_sphere(box_px, 0.4 * box_px, 0.08 * box_px, half_a.grid.device)
+    fsc = _masked_fsc(*half_maps(half_a, half_b), mask)
     whole_fsc = 2 * fsc / (1 + fsc)
-    return solve(half_a.plus(half_b), (1 - whole_fsc) / whole_fsc)
+    return _solve(half_a.plus(half_b), (1 - whole_fsc) / whole_fsc)
+
+
+def half_maps(half_a: Accumulated, half_b: Accumulated) -> tuple[Tensor, Tensor]:
+    """Return the maps (D, D, D) of two half-sets, alike in all but their images: what an FSC is measured on.
+
+    A small flat prior keeps them finite where no data lie.
+    """
+    flat = torch.full((half_a.grid.box_px // 2,), _FLAT_PRIOR, device=half_a.grid.device)
+    return _solve(half_a, flat), _solve(half_b, flat)
+
+
+def _solve(accumulated: Accumulated, noise_to_signal: Tensor) -> Tensor:
+    """Return Σ CTF·data / (Σ CTF² + <Σ CTF²> · ratio) with a ratio of noise to signal power per shell (D/2,)."""
+    grid = accumulated.grid
+    shells = grid.shells()
+    n_shells = len(noise_to_signal)
+    data, weight = accumulated.completed()
+    prior = shell_means(weight, shells, n_shells) * noise_to_signal
+    regularised = weight + prior[shells.clamp(max=n_shells - 1)].clamp(min=1e-12)
+    return grid.to_volumes(data / regularised[:, None, None])[0]
 
 
 def _masked_fsc(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
