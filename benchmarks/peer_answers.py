@@ -79,7 +79,8 @@ def _relion(folder: Path, reconstructed: Path | None, truth: Truth, rows: NDArra
 def _nearest(maps: Path, latents: NDArray[np.float32]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
     """Return what gives, for each row, the map made at the latent nearest to its own."""
     made_at = np.loadtxt(maps / "latents.txt", ndmin=2)
-    paths = sorted(maps.glob("*.mrc"))
+    # RECOVAR keeps half-maps beside its maps.
+    paths = [path for path in sorted(maps.glob("*.mrc")) if "half" not in path.name]
     if len(paths) != len(made_at):
         raise UserError(f"{maps} has {len(paths)} maps for {len(made_at)} latents; make them again")
 
