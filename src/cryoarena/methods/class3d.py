@@ -1,0 +1,275 @@
+"""3-D classification with fixed poses: expectation maximisation over the maps of K classes."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from cryoarena.errors import UserError
+from cryoarena.files import read_json, write_json
+from cryoarena.methods.band_images import BandImages, by_view
+from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
+from cryoarena.methods.checkpoint import State
+from cryoarena.methods.class_maps import class_maps, consensus_of, expect, mean_power
+from cryoarena.methods.consensus import random_halves
+from cryoarena.methods.latent_sketch import latent_sketch
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.volumes.slicing import as_volume
+
+_FIRST_BAND = 0.25
+_GROWTH, _MARGIN = 1.25, 1.1
+_LEAST_CORRELATION = 0.143
+_SETTLED = 0.005
+_LEAST_RADIUS = 4.0
+# of the largest of a shell: images without noise
+_LEAST_NOISE = 1e-6
+_SKETCH_COMPONENTS = 8
+# of an equal share: a class with fewer images is given a part of the largest
+_EMPTY = 0.02
+
+
+@dataclass(frozen=True)
+class Class3dOptions:
+    """Options of `class3d`.
+
+    Attributes:
+        classes: number of classes K, from 1 to 100.
+        iterations: at most; it stops sooner when fewer than 0.5 % of the images change class.
+    """
+
+    classes: int = 10
+    iterations: int = 25
+
+
+class Class3dReconstruction(Reconstruction):
+    """Maps of classes and the probability of each class for each image.
+
+    The latent of a class are the principal coordinates of its map, so that distances of latents are distances of maps;
+    the latent of an image is the mean over its classes.
+    """
+
+    posterior: NDArray[np.float32]
+
+    def __init__(
+        self, maps: NDArray[np.float32], posterior: NDArray[np.float32], history: list[dict[str, float]]
+    ) -> None:
+        """Hold the maps (K, D, D, D) and posteriors (N, K)."""
+        self.maps = maps
+        self.posterior = posterior
+        self.history = history
+        self.representatives = principal_coordinates(maps)
+        self.embedding = np.asarray(posterior @ self.representatives, np.float32)
+
+    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the map of the nearest class for every latent."""
+        nearest = np.linalg.norm(latents[:, None] - self.representatives, axis=2).argmin(axis=1)
+        return np.asarray(self.maps[nearest])
+
+    def save(self, folder: Path) -> None:
+        """Write maps, posteriors and history."""
+        np.save(folder / "maps.npy", self.maps)
+        np.save(folder / "posterior.npy", self.posterior)
+        write_json(folder / "history.json", self.history)
+
+
+def principal_coordinates(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return coordinates (K, K - 1, at least 1) with the same distances as the maps, the largest axis first."""
+    flat = (maps - maps.mean(axis=0)).reshape(len(maps), -1)
+    values, vectors = np.linalg.eigh((flat @ flat.T).astype(np.float64))
+    coordinates = (vectors * np.sqrt(values.clip(min=0)))[:, ::-1]
+    # The sign of an eigenvector is arbitrary.
+    coordinates *= np.where(coordinates[np.abs(coordinates).argmax(axis=0), np.arange(len(maps))] < 0, -1, 1)
+    return np.asarray(coordinates[:, : max(1, len(maps) - 1)], np.float32)
+
+
+@method
+class Class3d(Method[Class3dOptions]):
+    """EM for y = CTF · P(map of class k) + noise, in a band that grows with what the classes differ in."""
+
+    card = MethodCard(
+        name="class3d",
+        title="3-D classification",
+        family="3-D classification",
+        summary="Maps of K classes by EM, each the consensus plus a locally filtered difference.",
+        citation="Scheres 2012, doi:10.1016/j.jmb.2011.11.010",
+        heterogeneity="discrete",
+    )
+    options = Class3dOptions
+
+    def fit(self, particles: ParticleSet, options: Class3dOptions, run: Run) -> Class3dReconstruction:
+        """Classify from k-means of a low-resolution PPCA.
+
+        Raises:
+            UserError: when there are fewer images than classes.
+        """
+        if not 1 <= options.classes <= min(100, len(particles)):
+            raise UserError(
+                f"option classes must be from 1 to {min(100, len(particles))}, the number of images or 100, "
+                f"not {options.classes}"
+            )
+        classification = _Classification(particles, options, run)
+        saved = run.checkpoint.load()
+        state, history = (
+            (classification.start(), [])
+            if saved is None
+            else (_State.of_arrays(saved[0], torch.device(run.device)), saved[1])
+        )
+        while len(history) < options.iterations and not state.settled:
+            state, numbers = classification.iterate(state, len(history))
+            history.append(numbers)
+            run.checkpoint.save(state.as_arrays(), history)
+            run.progress(len(history), options.iterations, f"|k| <= {state.radius:.0f}")
+        maps, posterior = classification.finish(state)
+        return Class3dReconstruction(maps, posterior, history)
+
+    def load(self, folder: Path, particles: ParticleSet) -> Class3dReconstruction:
+        """Read a saved classification."""
+        return Class3dReconstruction(
+            np.load(folder / "maps.npy"), np.load(folder / "posterior.npy"), read_json(folder / "history.json")
+        )
+
+
+@dataclass(frozen=True)
+class _State:
+    """Everything that decides the next iteration. Images are in order of view.
+
+    Attributes:
+        posterior: (N, K).
+        noise: (S,) variance per image coefficient, by shell of the whole band.
+        latents: (N, q) of the sketch; a class is split along them.
+        radius: of the band of the next iteration.
+        settled: whether another iteration would change hardly anything.
+    """
+
+    posterior: Tensor
+    noise: Tensor
+    latents: Tensor
+    radius: float
+    settled: bool
+
+    def as_arrays(self) -> State:
+        """Return what a checkpoint keeps."""
+        return {
+            "posterior": self.posterior.cpu().numpy(),
+            "noise": self.noise.cpu().numpy(),
+            "latents": self.latents.cpu().numpy(),
+            "radius": np.array(self.radius),
+            "settled": np.array(self.settled),
+        }
+
+    @staticmethod
+    def of_arrays(arrays: State, device: torch.device) -> "_State":
+        """Take what a checkpoint kept."""
+        posterior, noise, latents = (
+            torch.as_tensor(arrays[n], device=device) for n in ("posterior", "noise", "latents")
+        )
+        return _State(posterior, noise, latents, float(arrays["radius"]), bool(arrays["settled"]))
+
+
+class _Classification:
+    """The parts of EM that share images, half-sets and consensus."""
+
+    def __init__(self, particles: ParticleSet, options: Class3dOptions, run: Run) -> None:
+        """Make the consensus of each half-set and of all images."""
+        assert particles.poses is not None
+        self._order = by_view(particles.poses.rotation_object_to_image)
+        self._particles = particles.subset(self._order)
+        self._classes = options.classes
+        self._iterations = options.iterations
+        self._seed = run.seed
+        self._device = torch.device(run.device)
+        self._full_radius = particles.box_px / 2 - 1
+        self._images = BandImages(self._particles, self._full_radius, self._device)
+        given = self._particles.half_set
+        halves = random_halves(len(particles), run.seed) if given is None else given
+        self._half_set = torch.as_tensor(halves, device=self._device)
+        self._consensus = consensus_of(self._images, self._half_set)
+
+    def start(self) -> _State:
+        """Assign images by k-means of a low-resolution sketch."""
+        noise = mean_power(self._images)
+        radius = max(_LEAST_RADIUS, _FIRST_BAND * self._full_radius)
+        count = len(self._particles)
+        components = min(_SKETCH_COMPONENTS, self._classes - 1)
+        if components == 0:
+            return _State(
+                torch.ones((count, 1), device=self._device), noise, noise.new_zeros((count, 0)), radius, False
+            )
+        images = self._at(radius)
+        latents = latent_sketch(
+            images, self._consensus.cropped(images), noise[: images.n_shells], components, self._seed
+        )
+        found = KMeans(self._classes, n_init=4, random_state=self._seed).fit(latents.cpu().numpy()).labels_
+        posterior = torch.nn.functional.one_hot(torch.as_tensor(found, device=self._device).long(), self._classes)
+        return _State(posterior.float(), noise, latents, radius, False)
+
+    def iterate(self, state: _State, iteration: int) -> tuple[_State, dict[str, float]]:
+        """Estimate maps, then posteriors and noise, then the band that they support."""
+        images = self._at(state.radius)
+        inside = slice(0, images.n_shells)
+        model = class_maps(images, state.posterior, self._half_set, self._consensus.cropped(images))
+        posterior, left, log_likelihood = expect(images, model, state.posterior, state.noise[inside])
+        noise = state.noise.clone()
+        noise[inside] = left.clamp(min=_LEAST_NOISE * float(left.max()))
+        changed = float((posterior.argmax(dim=1) != state.posterior.argmax(dim=1)).float().mean())
+        supported = _first_below(model.correlation, _LEAST_CORRELATION)
+        radius = max(state.radius, min(self._full_radius, _GROWTH * state.radius, _MARGIN * supported + 1))
+        grown = math.floor(radius) > math.floor(state.radius)
+        if iteration < self._iterations / 2:
+            posterior = refill(posterior, state.latents)
+        settled = not grown and changed < _SETTLED
+        numbers = {
+            "iteration": iteration + 1.0,
+            "radius_px": state.radius,
+            "log_likelihood_per_image": log_likelihood,
+            "changed": changed,
+            "largest_class": float(posterior.sum(dim=0).max()) / len(posterior),
+            "smallest_class": float(posterior.sum(dim=0).min()) / len(posterior),
+        }
+        return _State(posterior, noise, state.latents, radius, settled), numbers
+
+    def finish(self, state: _State) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return maps (K, D, D, D) of the whole band and posteriors (N, K) in the order of the particles."""
+        images = self._at(self._full_radius)
+        maps = class_maps(images, state.posterior, self._half_set, self._consensus.cropped(images)).maps
+        posterior = np.empty(state.posterior.shape, np.float32)
+        posterior[self._order] = state.posterior.cpu().numpy()
+        return as_volume(maps), posterior
+
+    def _at(self, radius: float) -> BandImages:
+        """Return the images up to a radius; those of the last one asked for are kept."""
+        if math.floor(radius) != math.floor(self._images.grid.radius):
+            self._images = BandImages(self._particles, radius, self._device)
+        return self._images
+
+
+def refill(posterior: Tensor, latents: Tensor) -> Tensor:
+    """Give empty classes half of the images of the largest, split at the median of their first principal axis.
+
+    Args:
+        posterior: (N, K).
+        latents: (N, q) coordinates of the images.
+    """
+    filled = posterior.clone()
+    for k in torch.nonzero(posterior.sum(dim=0) < _EMPTY * len(posterior) / posterior.shape[1])[:, 0].tolist():
+        largest = int(filled.sum(dim=0).argmax())
+        rows = torch.nonzero(filled.argmax(dim=1) == largest)[:, 0]
+        if len(rows) < 2:
+            break
+        centred = latents[rows] - latents[rows].mean(dim=0)
+        along = centred @ torch.linalg.svd(centred, full_matrices=False)[2][0]
+        moved = rows[along > along.median()]
+        filled[moved, k] += filled[moved, largest]
+        filled[moved, largest] = 0
+    return filled
+
+
+def _first_below(values: Tensor, threshold: float) -> int:
+    """Return the first shell, after that of the mean, whose value is below a threshold; all are above: their number."""
+    below = torch.nonzero(values[1:] < threshold)
+    return int(below[0]) + 1 if len(below) else len(values)

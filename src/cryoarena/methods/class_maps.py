@@ -1,0 +1,191 @@
+"""The maps of classes: their estimation from posteriors, and how well each explains each image."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cryoarena.methods.band_images import BandImages
+from cryoarena.methods.local_wiener import local_wiener
+from cryoarena.methods.solvent_mask import solvent_mask
+from cryoarena.volumes.filters import fourier_crop_volume
+from cryoarena.volumes.slicing import FourierGrid, shell_means
+
+# A class does not see an image that belongs to it with a smaller probability.
+_LEAST_POSTERIOR = 1e-3
+# What the accumulators, or the maps on the grid, of the classes treated at once may take.
+_BYTES_AT_ONCE = 1_200_000_000
+_MOST_LEVERAGE = 0.5
+# of the mean weight of a shell
+_RIDGE = 0.1
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """The map of all images, in the box of a band.
+
+    Attributes:
+        halves: (2, D, D, D) of the half-sets, not filtered.
+        map: (D, D, D) filtered and masked.
+        mask: (D, D, D) around the particle.
+    """
+
+    halves: Tensor
+    map: Tensor
+    mask: Tensor
+
+    def cropped(self, images: BandImages) -> "Consensus":
+        """Return it in the box of a lower band; the sum over voxels, which slices see, keeps its value."""
+        box_px = images.grid.box_px
+        scale = (self.map.shape[-1] / box_px) ** 3
+
+        def crop(volume: Tensor) -> Tensor:
+            return torch.from_numpy(fourier_crop_volume(volume.cpu().numpy(), box_px)).to(volume.device)
+
+        halves = torch.stack([crop(half) for half in self.halves])
+        return Consensus(scale * halves, scale * crop(self.map), crop(self.mask).clamp(0, 1))
+
+
+@dataclass(frozen=True)
+class ClassMaps:
+    """Maps of K classes.
+
+    Attributes:
+        maps: (K, D, D, D).
+        leverage: (K, S) of an image of posterior 1, per its mean CTF² in a shell: its share in its own map.
+        population: (K,) of the posteriors, sums to 1.
+        correlation: (S,) FSC of half-maps of the differences between classes and consensus.
+    """
+
+    maps: Tensor
+    leverage: Tensor
+    population: Tensor
+    correlation: Tensor
+
+
+def consensus_of(images: BandImages, half_set: Tensor) -> Consensus:
+    """Return the map of all images of a band, filtered by its half-sets, and the mask that these give."""
+    grid = images.grid
+    everyone = torch.ones((len(half_set), 1), device=grid.device)
+    _, accumulated = next(_accumulated(images, everyone, half_set))
+    halves = torch.stack([grid.to_volumes(solve(grid, data, weight)[:, None])[0] for data, weight in accumulated])
+    mask = solvent_mask(halves[0], halves[1])
+    weight_a, weight_b = (weight.mean()[None] for _, weight in accumulated)
+    return Consensus(halves, local_wiener(halves[:1], halves[1:], weight_a, weight_b, mask).maps[0], mask)
+
+
+def mean_power(images: BandImages) -> Tensor:
+    """Return the mean power of an image coefficient by shell: the noise variance, where signal is faint; (S,)."""
+    total = torch.zeros(images.n_shells, dtype=torch.float64, device=images.grid.device)
+    for batch in images.batches():
+        total += images.shell_sums(batch.data.abs() ** 2).double().sum(dim=0)
+    return (total / (images.count * images.points_per_shell())).float()
+
+
+def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensus: Consensus) -> ClassMaps:
+    """Estimate the map of every class from the images weighted by its posteriors.
+
+    The map is the consensus plus the locally filtered difference Σ r·CTF·(y - CTF·consensus) / Σ r·CTF²: where classes
+    do not differ, or the images of one cannot tell, it has the resolution of all images. This takes the place of the
+    prior of Scheres 2012 (doi:10.1016/j.jmb.2011.11.010, eq. 7), which is around zero and the same everywhere.
+
+    Args:
+        images: of a band.
+        posterior: (N, K).
+        half_set: (N,) 0 or 1.
+        consensus: in the box of the band.
+    """
+    grid = images.grid
+    shells = grid.shells()
+    of_halves = grid.from_volumes(consensus.halves)
+    n_classes = posterior.shape[1]
+    halves = torch.empty((2, n_classes, *consensus.map.shape), device=grid.device)
+    weights = torch.empty((2, n_classes, images.n_shells), device=grid.device)
+    for k, accumulated in _accumulated(images, posterior, half_set):
+        for half, (data, weight) in enumerate(accumulated):
+            weights[half, k] = shell_means(weight, shells, images.n_shells)
+            difference = data - weight[:, None] * of_halves[:, half]
+            halves[half, k] = grid.to_volumes(solve(grid, difference, weight)[:, None])[0]
+    weight_a, weight_b = weights.sum(dim=2)
+    filtered = local_wiener(halves[0], halves[1], weight_a, weight_b, consensus.mask)
+    counts = posterior.sum(dim=0) + 1
+    return ClassMaps(
+        consensus.map + filtered.maps,
+        filtered.gain[:, : images.n_shells] / weights.sum(dim=0).clamp(min=1e-30),
+        counts / counts.sum(),
+        filtered.correlation,
+    )
+
+
+def solve(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
+    """Divide data (V, 2) by weight (V,), with a small ridge where there is hardly any."""
+    shells = grid.shells()
+    ridge = _RIDGE * shell_means(weight, shells, int(shells.max()) + 1)[shells] + 1e-12
+    return data / (weight + ridge)[:, None]
+
+
+def _accumulated(
+    images: BandImages, posterior: Tensor, half_set: Tensor
+) -> Iterator[tuple[int, list[tuple[Tensor, Tensor]]]]:
+    """Yield every class with data (V, 2) and weight (V,) of both half-sets, as many at once as memory allows."""
+    grid = images.grid
+    n_classes = posterior.shape[1]
+    at_once = max(1, _BYTES_AT_ONCE // (2 * 3 * 4 * grid.size))
+    for start in range(0, n_classes, at_once):
+        classes = range(start, min(start + at_once, n_classes))
+        seen = posterior[:, classes.start : classes.stop] > _LEAST_POSTERIOR
+        accumulators = [[grid.accumulator(1, 1) for _ in range(2)] for _ in classes]
+        rows = torch.nonzero(seen.any(dim=1))[:, 0].cpu().numpy()
+        for batch in images.batches(rows):
+            here = torch.as_tensor(batch.rows, device=grid.device)
+            data, weight = batch.ctf * batch.data, batch.ctf**2
+            for k, accumulator in zip(classes, accumulators, strict=True):
+                for half in range(2):
+                    chosen = torch.nonzero(seen[here, k - start] & (half_set[here] == half))[:, 0]
+                    if len(chosen):
+                        by = posterior[here[chosen], k, None]
+                        rotations = batch.rotations[chosen]
+                        grid.insert(images.points, rotations, data[chosen], weight[chosen], accumulator[half], by, by)
+        for k in classes:
+            completed = (grid.complete(half, maps=1) for half in accumulators.pop(0))
+            yield k, [(data[:, 0], weight[:, 0]) for data, weight in completed]
+
+
+def expect(images: BandImages, model: ClassMaps, posterior: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Return new posteriors (N, K), the noise (S,) that the images leave over, and the mean log-likelihood.
+
+    Each image is compared with maps as they would be without it: a map that follows the noise of an image seems to
+    explain it. With the share h of an image in its own map, the residual without it is the one found divided by 1 - h
+    (leave-one-out of a linear smoother: Hastie et al. 2009, The Elements of Statistical Learning, eq. 7.52).
+
+    Args:
+        images: of a band.
+        model: the maps, made with `posterior`.
+        posterior: (N, K).
+        noise: (S,) variance per image coefficient, of the shells of the band.
+    """
+    grid = images.grid
+    per_shell = images.points_per_shell()
+    precision = 1 / noise
+    log_likelihood = torch.empty_like(posterior)
+    left = torch.zeros(images.n_shells, dtype=torch.float64, device=grid.device)
+    at_once = max(1, _BYTES_AT_ONCE // (2 * 4 * grid.size))
+    for start in range(0, posterior.shape[1], at_once):
+        group = slice(start, start + at_once)
+        values = grid.from_volumes(model.maps[group])
+        for batch in images.batches():
+            here = torch.as_tensor(batch.rows, device=grid.device)
+            likeness = grid.likeness(values, images.points, batch.rotations, batch.data, batch.ctf)
+            power = images.shell_sums(batch.data.abs() ** 2)[:, :, None]
+            residual = power - 2 * likeness[:, :, 0] + likeness[:, :, 1]
+            mean_ctf2 = images.shell_sums(batch.ctf**2) / per_shell
+            by = posterior[here, group][:, None]
+            share = (by * mean_ctf2[:, :, None] * model.leverage[group].T).clamp(max=_MOST_LEVERAGE)
+            left += (by * residual / (1 - share)).double().sum(dim=(0, 2))
+            gained = power - residual / (1 - share) ** 2
+            log_likelihood[here, group] = (gained * precision[:, None]).sum(dim=1)
+    log_likelihood += torch.log(model.population)
+    total = torch.logsumexp(log_likelihood, dim=1)
+    found = torch.exp(log_likelihood - total[:, None])
+    return found, (left / (images.count * per_shell)).float(), float(total.double().mean())

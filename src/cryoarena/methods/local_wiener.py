@@ -1,0 +1,109 @@
+"""Filter maps by what their half-sets have in common, place by place and band by band."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cryoarena.volumes.slicing import shell_means
+
+_BANDS = 6
+# Neighbourhood (Gaussian deviation): a quarter of a band's period, and at least so many voxels.
+_PERIODS, _LEAST_PX = 0.25, 1.5
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Filtered maps.
+
+    Attributes:
+        maps: (K, D, D, D).
+        gain: (K, S) part of the white noise of a shell that is left, as a fraction of the whole box.
+        correlation: (S,) FSC of the half-maps, of all maps together.
+    """
+
+    maps: Tensor
+    gain: Tensor
+    correlation: Tensor
+
+
+def local_wiener(half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Tensor, mask: Tensor) -> Filtered:
+    """Filter K maps by signal / (signal + noise) of each voxel's neighbourhood in each of a few bands.
+
+    Signal is the local covariance of half-maps, noise their local squared difference, as in the local FSC (Cardone
+    et al. 2013, doi:10.1016/j.jsb.2013.08.002). Both are pooled over the maps, which are taken to have their signal in
+    the same places; a map's noise goes as one over its weight. Maps of few images borrow from the others in this way.
+
+    Args:
+        half_a, half_b: (K, D, D, D) half-maps.
+        weight_a, weight_b: (K,) inverse noise variance of the half-maps, in any unit; 0 where there are no images.
+        mask: (D, D, D) around the signal.
+    """
+    box_px = mask.shape[-1]
+    n_shells = box_px // 2
+    step = n_shells / _BANDS
+    length = _lengths(box_px, mask.device)
+    shells = torch.arange(n_shells, device=mask.device)
+    weight = (weight_a + weight_b).clamp(min=1e-30)
+    of_a, of_b = ((each / weight)[:, None, None, None] for each in (weight_a, weight_b))
+    both = (weight_a * weight_b)[:, None, None, None]
+    spectra_a, spectra_b = (_spectra(half, mask) for half in (half_a, half_b))
+    maps = torch.zeros_like(half_a)
+    gain = torch.zeros((len(maps), n_shells), device=mask.device)
+    for band in range(_BANDS + 1):
+        window = _window(length, band, step)
+        a, b = (_maps(spectra, window, box_px) for spectra in (spectra_a, spectra_b))
+        smooth = _gaussian(length, max(_LEAST_PX, _PERIODS * box_px / (max(band, 0.5) * step)))
+        signal = _smoothed((both * a * b).sum(dim=0) / both.sum().clamp(min=1e-30), smooth).clamp(min=0)
+        # Of one unit of weight.
+        noise = (of_a * of_b * (a - b) ** 2 * weight[:, None, None, None]).sum(dim=0) / (both > 0).sum().clamp(min=1)
+        noise = _smoothed(noise, smooth).clamp(min=1e-30)
+        for k in range(len(maps)):
+            passed = signal / (signal + noise / weight[k])
+            maps[k] += passed * (of_a[k] * a[k] + of_b[k] * b[k])
+            gain[k] += (passed * mask).mean() * _window(shells, band, step)
+    return Filtered(maps, gain, _correlation(spectra_a, spectra_b, both, length))
+
+
+def _lengths(box_px: int, device: torch.device) -> Tensor:
+    """Return |k| (D, D, D/2 + 1) in cycles per box."""
+    k = torch.fft.fftfreq(box_px, 1 / box_px, device=device)
+    return torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1] ** 2)
+
+
+def _window(length: Tensor, band: int, step: float) -> Tensor:
+    """Return a raised cosine around the centre of a band; the windows of all bands add up to 1."""
+    distance = (length / step - band).abs().clamp(max=1)
+    window: Tensor = torch.cos(math.pi / 2 * distance) ** 2
+    return window
+
+
+def _gaussian(length: Tensor, deviation_px: float) -> Tensor:
+    box_px = len(length)
+    exponent: Tensor = -2 * (math.pi * deviation_px / box_px * length) ** 2
+    return torch.exp(exponent)
+
+
+def _smoothed(volume: Tensor, transfer: Tensor) -> Tensor:
+    return torch.fft.irfftn(torch.fft.rfftn(volume) * transfer, s=volume.shape)
+
+
+def _spectra(volumes: Tensor, mask: Tensor) -> Tensor:
+    return torch.stack([torch.fft.rfftn(volume * mask) for volume in volumes])
+
+
+def _maps(spectra: Tensor, window: Tensor, box_px: int) -> Tensor:
+    return torch.stack([torch.fft.irfftn(spectrum * window, s=(box_px,) * 3) for spectrum in spectra])
+
+
+def _correlation(spectra_a: Tensor, spectra_b: Tensor, weight: Tensor, length: Tensor) -> Tensor:
+    """Return the FSC (S,) of pairs of maps, summed over the pairs by weight."""
+    n_shells = len(length) // 2
+    shells = torch.round(length).long().reshape(-1)
+    cross, power_a, power_b = (
+        shell_means((weight * product).sum(dim=0).reshape(-1), shells, n_shells)
+        for product in ((spectra_a * spectra_b.conj()).real, spectra_a.abs() ** 2, spectra_b.abs() ** 2)
+    )
+    correlation: Tensor = cross / torch.sqrt(power_a * power_b).clamp(min=1e-30)
+    return correlation

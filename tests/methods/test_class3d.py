@@ -1,0 +1,122 @@
+"""3-D classification of small stacks whose truth is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import adjusted_rand_score
+
+from cryoarena.datasets.truth import Truth, open_truth
+from cryoarena.errors import UserError
+from cryoarena.methods.base import Run, methods
+from cryoarena.methods.checkpoint import Checkpoint
+from cryoarena.methods.class3d import Class3dOptions, Class3dReconstruction, refill
+from cryoarena.particles.dataset_folder import open_particles
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.volumes.fsc import fsc, fsc_auc
+from simulated import make_small_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[ParticleSet, Truth]:
+    folder = make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=800, snr=0.1)
+    return open_particles(folder), open_truth(folder)
+
+
+def classify(particles: ParticleSet, classes: int, iterations: int = 10, run: Run = Run()) -> Class3dReconstruction:
+    found = methods.get("class3d").fit(particles, Class3dOptions(classes, iterations), run)
+    assert isinstance(found, Class3dReconstruction)
+    return found
+
+
+def test_classes_are_the_conformations(dataset: tuple[ParticleSet, Truth]) -> None:
+    particles, truth = dataset
+    found = classify(particles, 8)
+    assert adjusted_rand_score(truth.conformation, found.posterior.argmax(axis=1)) > 0.5
+    np.testing.assert_allclose(found.posterior.sum(axis=1), 1, atol=1e-4)
+    moving = truth.masks()["moving_mask"]
+    rows = np.arange(0, 800, 50)
+    consensus = methods.get("consensus").fit(particles, methods.get("consensus").options(), Run())
+    mean = consensus.volumes_at(np.zeros((1, 1), np.float32))[0]
+    of_classes = [
+        fsc_auc(*fsc(volume, truth.volume(int(truth.conformation[row])), moving))
+        for row, volume in zip(rows, found.volumes_at(found.embedding[rows]), strict=True)
+    ]
+    of_consensus = [fsc_auc(*fsc(mean, truth.volume(int(truth.conformation[row])), moving)) for row in rows]
+    assert np.mean(of_classes) > np.mean(of_consensus) + 0.1
+
+
+def test_latents_are_as_far_apart_as_maps(dataset: tuple[ParticleSet, Truth]) -> None:
+    particles, _ = dataset
+    found = classify(particles.subset(np.arange(200)), 4, 3)
+    maps = found.volumes_at(found.representatives)
+    np.testing.assert_array_equal(maps, found.maps)
+    between_maps = np.linalg.norm((maps[:, None] - maps).reshape(4, 4, -1), axis=2)
+    between_latents = np.linalg.norm(found.representatives[:, None] - found.representatives, axis=2)
+    np.testing.assert_allclose(between_latents, between_maps, rtol=1e-3, atol=1e-3 * between_maps.max())
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_a_resumed_run_equals_an_undisturbed_one(dataset: tuple[ParticleSet, Truth], tmp_path: Path) -> None:
+    particles = dataset[0].subset(np.arange(300))
+
+    def stop(done: float, total: float, note: str = "") -> None:
+        if done == 2:
+            raise Interrupted
+
+    checkpoint = Checkpoint(tmp_path / "state.npz", "this run")
+    with pytest.raises(Interrupted):
+        classify(particles, 5, 5, Run(progress=stop, checkpoint=checkpoint))
+    assert checkpoint.path is not None
+    assert checkpoint.path.is_file()
+    resumed, undisturbed = classify(particles, 5, 5, Run(checkpoint=checkpoint)), classify(particles, 5, 5)
+    np.testing.assert_array_equal(resumed.posterior, undisturbed.posterior)
+    np.testing.assert_array_equal(resumed.maps, undisturbed.maps)
+    assert resumed.history == undisturbed.history
+
+
+def test_a_classification_is_read_back_as_it_was_written(dataset: tuple[ParticleSet, Truth], tmp_path: Path) -> None:
+    particles = dataset[0].subset(np.arange(100))
+    found = classify(particles, 3, 2)
+    found.save(tmp_path)
+    again = methods.get("class3d").load(tmp_path, particles)
+    np.testing.assert_array_equal(again.embedding, found.embedding)
+    np.testing.assert_array_equal(again.volumes_at(found.embedding), found.volumes_at(found.embedding))
+
+
+@pytest.mark.parametrize(("images", "classes"), [(1, 1), (3, 3), (20, 15), (200, 1), (200, 60)])
+def test_any_number_of_classes_and_images_gives_maps(
+    dataset: tuple[ParticleSet, Truth], images: int, classes: int
+) -> None:
+    found = classify(dataset[0].subset(np.arange(images)), classes, 3)
+    assert found.maps.shape == (classes, 32, 32, 32)
+    assert np.isfinite(found.maps).all()
+    assert np.isfinite(found.embedding).all()
+    np.testing.assert_allclose(found.posterior.sum(axis=1), 1, atol=1e-4)
+
+
+def test_more_classes_than_images_are_refused(dataset: tuple[ParticleSet, Truth]) -> None:
+    with pytest.raises(UserError, match="classes must be from 1 to 20"):
+        classify(dataset[0].subset(np.arange(20)), 21)
+
+
+def test_images_that_show_nothing_give_maps_near_the_consensus(tmp_path: Path) -> None:
+    folder = make_small_dataset(tmp_path / "d", images=300, snr=0.001)
+    found = classify(open_particles(folder), 4, 4)
+    assert np.isfinite(found.maps).all()
+    assert np.isfinite(found.embedding).all()
+
+
+def test_an_empty_class_takes_half_of_the_largest_along_its_longest_axis() -> None:
+    latents = torch.tensor([[-2.0, 0.1], [-1.0, -0.1], [1.0, 0.1], [2.0, -0.1], [0.0, 9.0], [0.0, 9.1]])
+    posterior = torch.tensor([[1.0, 0, 0]] * 4 + [[0, 0, 1.0]] * 2)
+    filled = refill(posterior, latents)
+    assert set(filled.argmax(dim=1)[:4].tolist()) == {0, 1}
+    assert filled.argmax(dim=1)[0] == filled.argmax(dim=1)[1]
+    assert filled.argmax(dim=1)[2] == filled.argmax(dim=1)[3]
+    assert filled.argmax(dim=1)[4:].tolist() == [2, 2]
+    assert torch.equal(filled.sum(dim=1), posterior.sum(dim=1))
