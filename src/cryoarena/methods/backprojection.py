@@ -52,43 +52,59 @@ def reconstruct(half_a: Accumulated, half_b: Accumulated, mask: Tensor | None = 
         half_a, half_b: the half-sets.
         mask: (D, D, D) that the half-maps are compared in; a soft sphere by default.
     """
+    grid = half_a.grid
+    a, b = half_a.completed(), half_b.completed()
     if mask is None:
-        box_px = half_a.grid.box_px
-        mask = soft_sphere(box_px, 0.4 * box_px, 0.08 * box_px, half_a.grid.device)
-    fsc = _masked_fsc(*half_maps(half_a, half_b), mask)
-    whole_fsc = 2 * fsc / (1 + fsc)
-    return _solve(half_a.plus(half_b), (1 - whole_fsc) / whole_fsc)
+        mask = soft_sphere(grid.box_px, 0.4 * grid.box_px, 0.08 * grid.box_px, grid.device)
+    prior = half_set_prior(grid, a, b, mask)
+    return grid.to_volumes((a[0] + b[0]) / (a[1] + b[1] + prior)[:, None, None])[0]
 
 
 def half_maps(half_a: Accumulated, half_b: Accumulated) -> tuple[Tensor, Tensor]:
-    """Return the maps (D, D, D) of two half-sets, alike in all but their images: what an FSC is measured on.
+    """Return the maps (D, D, D) of two half-sets, alike in all but their images: what an FSC is measured on."""
+    a, b = (_lightly_regularised(half.grid, *half.completed())[0] for half in (half_a, half_b))
+    return a, b
 
-    A small flat prior keeps them finite where no data lie.
+
+def half_set_prior(
+    grid: FourierGrid, half_a: tuple[Tensor, Tensor], half_b: tuple[Tensor, Tensor], mask: Tensor
+) -> Tensor:
+    """Return what is added to the summed weights of two half-sets, their mean in a shell times (1 - F)/F; (V,).
+
+    Args:
+        grid: of the sums.
+        half_a, half_b: data (V, M, 2) and weight (V,) of M maps that share one ratio of noise to signal per shell.
+        mask: (D, D, D) that the half-maps are compared in.
     """
-    flat = torch.full((half_a.grid.box_px // 2,), _FLAT_PRIOR, device=half_a.grid.device)
-    return _solve(half_a, flat), _solve(half_b, flat)
+    fsc = _masked_fsc(_lightly_regularised(grid, *half_a), _lightly_regularised(grid, *half_b), mask)
+    whole_fsc = 2 * fsc / (1 + fsc)
+    return _by_shell(grid, half_a[1] + half_b[1], (1 - whole_fsc) / whole_fsc)
 
 
-def _solve(accumulated: Accumulated, noise_to_signal: Tensor) -> Tensor:
-    """Return Σ CTF·data / (Σ CTF² + <Σ CTF²> · ratio) with a ratio of noise to signal power per shell (D/2,)."""
-    grid = accumulated.grid
+def _lightly_regularised(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
+    """Return maps (M, D, D, D); a small flat prior keeps them finite where no data lie."""
+    flat = torch.full((grid.box_px // 2,), _FLAT_PRIOR, device=grid.device)
+    return grid.to_volumes(data / (weight + _by_shell(grid, weight, flat))[:, None, None])
+
+
+def _by_shell(grid: FourierGrid, weight: Tensor, noise_to_signal: Tensor) -> Tensor:
+    """Return the mean weight of a voxel's shell times the shell's ratio of noise to signal power; (V,)."""
     shells = grid.shells()
     n_shells = len(noise_to_signal)
-    data, weight = accumulated.completed()
     prior = shell_means(weight, shells, n_shells) * noise_to_signal
-    regularised = weight + prior[shells.clamp(max=n_shells - 1)].clamp(min=1e-12)
-    return grid.to_volumes(data / regularised[:, None, None])[0]
+    return prior[shells.clamp(max=n_shells - 1)].clamp(min=1e-12)
 
 
 def _masked_fsc(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """Return the FSC (D/2,) of two maps within a mask, clipped to what a Wiener filter can use."""
-    box_px = a.shape[0]
-    spectrum_a, spectrum_b = (torch.fft.rfftn(torch.fft.ifftshift(volume * mask)) for volume in (a, b))
+    """Return the FSC (D/2,) of maps (M, D, D, D) within a mask, clipped to what a Wiener filter can use."""
+    box_px = a.shape[-1]
+    axes = (1, 2, 3)
+    spectrum_a, spectrum_b = (torch.fft.rfftn(torch.fft.ifftshift(maps * mask, axes), dim=axes) for maps in (a, b))
     k = torch.fft.fftfreq(box_px, 1 / box_px, device=a.device)
     length = torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1].abs() ** 2)
     shells = torch.round(length).long().reshape(-1)
     sums = [
-        shell_means(power.reshape(-1), shells, box_px // 2)
+        shell_means(power.sum(dim=0).reshape(-1), shells, box_px // 2)
         for power in (
             (spectrum_a * spectrum_b.conj()).real,
             spectrum_a.abs() ** 2,

@@ -59,7 +59,7 @@ class ImagePoints:
 
 @dataclass(frozen=True)
 class FourierGrid:
-    """A twice oversampled half-space grid (kx >= 0) that holds maps of box D up to a radius.
+    """An oversampled half-space grid (kx >= 0) that holds maps of box D up to a radius.
 
     Grid values are (V, M) float32 tables of M real channels, or (V, M, 2) for M complex maps, so that all
     channels of a voxel are neighbours in memory.
@@ -68,16 +68,18 @@ class FourierGrid:
         box_px: map side D.
         radius: largest |k| (cycles per box) that is sliced or inserted.
         device: where the tables live.
+        oversampling: grid steps per cycle per box; 1 saves memory where a coarser interpolation will do.
     """
 
     box_px: int
     radius: float
     device: torch.device
+    oversampling: int = OVERSAMPLING
     reach: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Fix the number of grid steps from the centre to the edge (one more than the radius needs)."""
-        object.__setattr__(self, "reach", math.floor(OVERSAMPLING * self.radius) + 1)
+        object.__setattr__(self, "reach", math.floor(self.oversampling * self.radius) + 1)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -94,11 +96,11 @@ class FourierGrid:
         """Return |k| of every grid voxel, rounded to the nearest integer in cycles per box; (V,) int64."""
         axis = torch.arange(-self.reach, self.reach + 1, device=self.device, dtype=torch.float32)
         z, y, x = torch.meshgrid(axis, axis, axis[self.reach :], indexing="ij")
-        return torch.round(torch.sqrt(x**2 + y**2 + z**2) / OVERSAMPLING).long().reshape(-1)
+        return torch.round(torch.sqrt(x**2 + y**2 + z**2) / self.oversampling).long().reshape(-1)
 
     def _plane(self, points: ImagePoints) -> Tensor:
         """Return kx, ky (P, 2) in grid steps."""
-        return torch.stack([points.kx, points.ky], dim=1).float() * OVERSAMPLING
+        return torch.stack([points.kx, points.ky], dim=1).float() * self.oversampling
 
     def _corners(self, points: ImagePoints, rotations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return voxel numbers and weights (n·P, 8), and the sign of the imaginary part (n·P,)."""
@@ -282,11 +284,11 @@ class FourierGrid:
     def complete(self, accumulator: Tensor, maps: int) -> tuple[Tensor, Tensor]:
         """Return data (V, M, 2) and weights (V, W) with a Hermitian x = 0 plane, counted per voxel of the map.
 
-        A datum's weight is spread over an OVERSAMPLING³ times finer grid; multiplying by that factor makes weights
+        A datum's weight is spread over an oversampling³ times finer grid; multiplying by that factor makes weights
         comparable with a prior per voxel (as RELION does).
         """
         nz, ny, nx = self.shape
-        factor = float(OVERSAMPLING**3)
+        factor = float(self.oversampling**3)
         data = (accumulator[:, : 2 * maps] * factor).view(nz, ny, nx, maps, 2)
         weight = (accumulator[:, 2 * maps :] * factor).view(nz, ny, nx, -1)
         conjugate = torch.tensor([1.0, -1.0], device=self.device)
@@ -296,7 +298,7 @@ class FourierGrid:
 
     def from_volumes(self, volumes: Tensor) -> Tensor:
         """Return grid values (V, M, 2) of real maps (M, D, D, D), corrected for the kernel."""
-        padded_px = OVERSAMPLING * self.box_px
+        padded_px = self.oversampling * self.box_px
         before = padded_px // 2 - self.box_px // 2
         padded = torch.zeros((padded_px,) * 3, device=self.device)
         inner = slice(before, before + self.box_px)
@@ -312,7 +314,7 @@ class FourierGrid:
 
     def to_volumes(self, values: Tensor) -> Tensor:
         """Return real maps (M, D, D, D) of grid values (V, M, 2), corrected for the kernel."""
-        padded_px = OVERSAMPLING * self.box_px
+        padded_px = self.oversampling * self.box_px
         nz, ny, nx = self.shape
         inside = self.shells().reshape(nz, ny, nx) <= self.radius
         before = padded_px // 2 - self.box_px // 2
@@ -332,7 +334,7 @@ class FourierGrid:
     def _kernel(self) -> Tensor:
         """Return sinc² along each axis: the real-space transform of the trilinear kernel; (D, D, D)."""
         offset = torch.arange(self.box_px, device=self.device) - self.box_px // 2
-        axis = torch.sinc(offset / (OVERSAMPLING * self.box_px)) ** 2
+        axis = torch.sinc(offset / (self.oversampling * self.box_px)) ** 2
         return axis[:, None, None] * axis[:, None] * axis
 
 

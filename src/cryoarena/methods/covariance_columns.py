@@ -1,0 +1,112 @@
+"""Columns of the covariance of maps, from pairs of Fourier coefficients of the same image.
+
+The covariance Σ(ξ, ξ') = E[x(ξ) x*(ξ')] of maps x is estimated entry by entry by least squares from the residuals r
+of the mean, images times CTF c: Σ(ξ, ξ') = Σ_i c r(ξ) (c r)*(ξ') / Σ_i c²(ξ) c²(ξ'), over the images whose slice holds
+both frequencies (Gilles & Singer 2025, doi:10.1073/pnas.2419140122, eqs. 5-9; Katsevich et al. 2015,
+doi:10.1137/130935434). A coefficient is not paired with itself, since that product holds the variance of the noise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cryoarena.methods.backprojection import half_set_prior
+from cryoarena.methods.batches import Batch
+from cryoarena.volumes import pivot_sums_cpu
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints
+
+
+def choose_pivots(count: int, spacing: float, reach: int) -> NDArray[np.int64]:
+    """Return up to `count` voxels (J, 3) x, y, z of the half space, the lowest frequencies, `spacing` apart."""
+    axis = np.arange(-reach + 2, reach - 1)
+    z, y, x = (part.reshape(-1) for part in np.meshgrid(axis, axis, axis[axis >= 0], indexing="ij"))
+    upper = (x > 0) | (y > 0) | ((y == 0) & (z >= 0))
+    candidates = np.stack([x, y, z], axis=1)[upper]
+    length = np.linalg.norm(candidates, axis=1)
+    chosen: list[NDArray[np.int64]] = []
+    for candidate in candidates[(length <= reach - 2)][np.argsort(length[length <= reach - 2], kind="stable")]:
+        if len(chosen) == count:
+            break
+        taken = np.array(chosen).reshape(-1, 3)
+        # Σ at the conjugate frequency is known too.
+        distance = np.minimum(np.linalg.norm(taken - candidate, axis=1), np.linalg.norm(taken + candidate, axis=1))
+        if (distance >= spacing).all():
+            chosen.append(candidate)
+    return np.array(chosen, np.int64)
+
+
+@dataclass(frozen=True)
+class ColumnSums:
+    """Sums of one half-set: (J, V, 5), see `pivot_sums_cpu.add_columns`."""
+
+    grid: FourierGrid
+    pivots: NDArray[np.int64]
+    sums: Tensor
+
+    @staticmethod
+    def empty(grid: FourierGrid, pivots: NDArray[np.int64]) -> "ColumnSums":
+        """Return zeros on a grid that is not oversampled."""
+        return ColumnSums(grid, pivots, torch.zeros((len(pivots), grid.size, 5), device=grid.device))
+
+    def add(self, batch: Batch, residual: Tensor, points: ImagePoints) -> None:
+        """Add a batch whose residuals (n, P) from the mean are given."""
+        plane = torch.stack([points.kx, points.ky], dim=1).float()
+        low = plane.norm(dim=1) <= float(np.linalg.norm(self.pivots, axis=1).max()) + 2
+        data = torch.view_as_real(batch.ctf * residual).contiguous()
+        weight = batch.ctf**2
+        value = np.zeros((len(data), len(self.pivots), 2), np.float32)
+        value_weight = np.zeros(value.shape[:2], np.float32)
+        pivot_sums_cpu.pivot_values(
+            self._pivot_of(),
+            self.grid.reach,
+            plane[low].numpy(),
+            batch.rotations.numpy(),
+            data[:, low].numpy(),
+            weight[:, low].numpy(),
+            value,
+            value_weight,
+        )
+        pivot_sums_cpu.add_columns(
+            self.pivots,
+            self.grid.reach,
+            plane.numpy(),
+            batch.rotations.numpy(),
+            data.numpy(),
+            weight.numpy(),
+            value,
+            value_weight,
+            0.05,
+            self.sums.numpy(),
+        )
+
+    def _pivot_of(self) -> NDArray[np.int64]:
+        nz, ny, nx = self.grid.shape
+        numbers = np.zeros((nz, ny, nx), np.int64)
+        reach = self.grid.reach
+        for j, (x, y, z) in enumerate(self.pivots):
+            if x == 0:
+                numbers[reach - z, reach - y, 0] = -(j + 1)
+            numbers[reach + z, reach + y, x] = j + 1
+        return numbers.reshape(-1)
+
+
+def regularised_columns(
+    half_a: ColumnSums, half_b: ColumnSums, mask: Tensor, report: Callable[[int], None]
+) -> Tensor:
+    """Return real maps (2 J, D, D, D): covariances with the real and imaginary part of the map at each pivot.
+
+    Each column is shrunk as a map is, by the signal-to-noise ratio per shell that its half-sets show (PNAS 2025, eqs.
+    10-12).
+    """
+    grid = half_a.grid
+    columns = []
+    for j in range(len(half_a.pivots)):
+        (data_a, weight_a), (data_b, weight_b) = (grid.complete(half.sums[j], maps=2) for half in (half_a, half_b))
+        prior = half_set_prior(grid, (data_a, weight_a[:, 0]), (data_b, weight_b[:, 0]), mask)
+        columns.append(grid.to_volumes((data_a + data_b) / (weight_a + weight_b + prior[:, None])[:, :, None]) * mask)
+        report(j + 1)
+    return torch.cat(columns)
