@@ -56,33 +56,25 @@ def reconstruct(half_a: Accumulated, half_b: Accumulated, mask: Tensor | None = 
     a, b = half_a.completed(), half_b.completed()
     if mask is None:
         mask = soft_sphere(grid.box_px, 0.4 * grid.box_px, 0.08 * grid.box_px, grid.device)
-    prior = half_set_prior(grid, a, b, mask)
+    fsc = half_set_fsc(lightly_regularised(grid, *a), lightly_regularised(grid, *b), mask)
+    prior = half_set_prior(grid, a[1] + b[1], fsc)
     return grid.to_volumes((a[0] + b[0]) / (a[1] + b[1] + prior)[:, None, None])[0]
 
 
 def half_maps(half_a: Accumulated, half_b: Accumulated) -> tuple[Tensor, Tensor]:
     """Return the maps (D, D, D) of two half-sets, alike in all but their images: what an FSC is measured on."""
-    a, b = (_lightly_regularised(half.grid, *half.completed())[0] for half in (half_a, half_b))
+    a, b = (lightly_regularised(half.grid, *half.completed())[0] for half in (half_a, half_b))
     return a, b
 
 
-def half_set_prior(
-    grid: FourierGrid, half_a: tuple[Tensor, Tensor], half_b: tuple[Tensor, Tensor], mask: Tensor
-) -> Tensor:
-    """Return what is added to the summed weights of two half-sets, their mean in a shell times (1 - F)/F; (V,).
-
-    Args:
-        grid: of the sums.
-        half_a, half_b: data (V, M, 2) and weight (V,) of M maps that share one ratio of noise to signal per shell.
-        mask: (D, D, D) that the half-maps are compared in.
-    """
-    fsc = _masked_fsc(_lightly_regularised(grid, *half_a), _lightly_regularised(grid, *half_b), mask)
+def half_set_prior(grid: FourierGrid, weight: Tensor, fsc: Tensor) -> Tensor:
+    """Return what is added to the summed weights (V,) of both half-sets: their mean in a shell times (1 - F)/F."""
     whole_fsc = 2 * fsc / (1 + fsc)
-    return _by_shell(grid, half_a[1] + half_b[1], (1 - whole_fsc) / whole_fsc)
+    return _by_shell(grid, weight, (1 - whole_fsc) / whole_fsc)
 
 
-def _lightly_regularised(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
-    """Return maps (M, D, D, D); a small flat prior keeps them finite where no data lie."""
+def lightly_regularised(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
+    """Return maps (M, D, D, D) of data (V, M, 2) and weight (V,); a small flat prior keeps them finite."""
     flat = torch.full((grid.box_px // 2,), _FLAT_PRIOR, device=grid.device)
     return grid.to_volumes(data / (weight + _by_shell(grid, weight, flat))[:, None, None])
 
@@ -95,7 +87,7 @@ def _by_shell(grid: FourierGrid, weight: Tensor, noise_to_signal: Tensor) -> Ten
     return prior[shells.clamp(max=n_shells - 1)].clamp(min=1e-12)
 
 
-def _masked_fsc(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
+def half_set_fsc(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     """Return the FSC (D/2,) of maps (M, D, D, D) within a mask, clipped to what a Wiener filter can use."""
     box_px = a.shape[-1]
     axes = (1, 2, 3)

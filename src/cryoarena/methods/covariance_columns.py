@@ -6,7 +6,6 @@ both frequencies (Gilles & Singer 2025, doi:10.1073/pnas.2419140122, eqs. 5-9; K
 doi:10.1137/130935434). A coefficient is not paired with itself, since that product holds the variance of the noise.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryoarena.methods.backprojection import half_set_prior
+from cryoarena.methods.backprojection import half_set_fsc, half_set_prior, lightly_regularised
 from cryoarena.methods.batches import Batch
 from cryoarena.volumes import pivot_sums_cpu
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
@@ -94,9 +93,7 @@ class ColumnSums:
         return numbers.reshape(-1)
 
 
-def regularised_columns(
-    half_a: ColumnSums, half_b: ColumnSums, mask: Tensor, report: Callable[[int], None]
-) -> Tensor:
+def regularised_columns(half_a: ColumnSums, half_b: ColumnSums, mask: Tensor) -> Tensor:
     """Return real maps (2 J, D, D, D): covariances with the real and imaginary part of the map at each pivot.
 
     Each column is shrunk as a map is, by the signal-to-noise ratio per shell that its half-sets show (PNAS 2025, eqs.
@@ -106,7 +103,10 @@ def regularised_columns(
     columns = []
     for j in range(len(half_a.pivots)):
         (data_a, weight_a), (data_b, weight_b) = (grid.complete(half.sums[j], maps=2) for half in (half_a, half_b))
-        prior = half_set_prior(grid, (data_a, weight_a[:, 0]), (data_b, weight_b[:, 0]), mask)
-        columns.append(grid.to_volumes((data_a + data_b) / (weight_a + weight_b + prior[:, None])[:, :, None]) * mask)
-        report(j + 1)
+        weight = (weight_a + weight_b)[:, 0]
+        fsc = half_set_fsc(
+            lightly_regularised(grid, data_a, weight_a[:, 0]), lightly_regularised(grid, data_b, weight_b[:, 0]), mask
+        )
+        prior = half_set_prior(grid, weight, fsc)
+        columns.append(grid.to_volumes((data_a + data_b) / (weight + prior)[:, None, None]) * mask)
     return torch.cat(columns)

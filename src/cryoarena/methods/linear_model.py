@@ -12,8 +12,7 @@ from torch import Tensor
 from cryoarena.volumes.slicing import FourierGrid, shell_means
 
 _SOLVE_VOXELS = 1 << 18
-_CONTRAST_ROUNDS = 3
-_FIRST_CONTRAST_VARIANCE = 0.01
+_CONTRAST_TURNS = 3
 
 
 @dataclass(frozen=True)
@@ -42,20 +41,23 @@ class LatentPosterior:
         return self.covariance + self.mean[:, :, None] * self.mean[:, None, :]
 
 
-def latent_posterior(products: Tensor, prior: Tensor, contrast_variance: float) -> LatentPosterior:
+def latent_posterior(
+    products: Tensor, prior: Tensor, contrast_variance: float, before: LatentPosterior | None = None
+) -> LatentPosterior:
     """Return the posterior given the prior; contrast and latents by turns, independent given the images.
 
     Args:
-        products: (N, q + 2, q + 2) inner products, each over twice the noise variance's half: of the image (index 0), the
-            mean (1) and the components.
+        products: (N, q + 2, q + 2) inner products over half the noise variance: of the image (index 0), the mean (1)
+            and the components.
         prior: (q, q).
         contrast_variance: s²; 0 fixes every contrast at 1.
+        before: a posterior to take one turn from; by default several turns are taken from a contrast of 1.
     """
     gram, with_mean, with_image = products[:, 2:, 2:], products[:, 2:, 1], products[:, 2:, 0]
     precision = torch.linalg.inv(prior)
-    contrast = torch.ones(len(products), device=products.device)
-    square = contrast.clone()
-    for _ in range(_CONTRAST_ROUNDS if contrast_variance else 1):
+    contrast = torch.ones(len(products), device=products.device) if before is None else before.contrast
+    square = contrast**2 if before is None else before.contrast_square
+    for _ in range(_CONTRAST_TURNS if contrast_variance and before is None else 1):
         factor = torch.linalg.cholesky(precision + square[:, None, None] * gram)
         covariance = torch.cholesky_inverse(factor)
         right = contrast[:, None] * with_image - square[:, None] * with_mean
@@ -80,7 +82,7 @@ def fit_prior(products: Tensor, prior: Tensor, contrast_variance: float, iterati
         prior = found.second_moment.mean(dim=0)
         if contrast_variance:
             contrast_variance = float((found.contrast_square - 2 * found.contrast + 1).mean())
-        found = latent_posterior(products, prior, contrast_variance)
+        found = latent_posterior(products, prior, contrast_variance, found)
     return found
 
 
