@@ -23,6 +23,7 @@ from cryoarena.volumes.filters import fourier_crop_volume
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
 _ARRAYS = ("latents", "precision", "contrast", "half_set", "mask", "consensus")
+_SHOWN_AXES = 3
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,10 @@ class CovarianceReconstruction(Reconstruction):
 
 
 def _along_axes(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return real latents near the 5th, 50th and 95th percentile along each axis; (3 q, q)."""
+    """Return the latents of particles near the 5th, 50th and 95th percentile of the strongest axes; (k, q)."""
     rows = []
-    for axis in embedding.T:
-        for value in np.percentile(axis, [5, 50, 95]):
-            rows.append(int(np.argmin(np.abs(axis - value))))
+    for axis in embedding.T[:_SHOWN_AXES]:
+        rows += [int(np.argmin(np.abs(axis - value))) for value in np.percentile(axis, [5, 50, 95])]
     return embedding[rows]
 
 

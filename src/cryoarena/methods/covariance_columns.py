@@ -18,24 +18,32 @@ from cryoarena.methods.batches import Batch
 from cryoarena.volumes import pivot_sums_cpu
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
 
+# of the mean weight of an image at a pivot: less adds work and hardly any information
+_LEAST_WEIGHT = 0.1
 
-def choose_pivots(count: int, spacing: float, reach: int) -> NDArray[np.int64]:
-    """Return up to `count` voxels (J, 3) x, y, z of the half space, the lowest frequencies, `spacing` apart."""
-    axis = np.arange(-reach + 2, reach - 1)
-    z, y, x = (part.reshape(-1) for part in np.meshgrid(axis, axis, axis[axis >= 0], indexing="ij"))
-    upper = (x > 0) | (y > 0) | ((y == 0) & (z >= 0))
-    candidates = np.stack([x, y, z], axis=1)[upper]
-    length = np.linalg.norm(candidates, axis=1)
-    chosen: list[NDArray[np.int64]] = []
-    for candidate in candidates[(length <= reach - 2)][np.argsort(length[length <= reach - 2], kind="stable")]:
+
+def choose_pivots(count: int, spacing: float, score: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return up to `count` voxels (J, 3) x, y, z of the half space, those of highest score, `spacing` apart.
+
+    Args:
+        count: number of pivots.
+        spacing: least distance of two pivots, and of one from another's conjugate, whose covariance follows.
+        score: (S,) expected signal-to-noise ratio of an image by shell.
+    """
+    reach = len(score) - 1
+    axis = np.arange(-reach, reach + 1)
+    z, y, x = (part.reshape(-1) for part in np.meshgrid(axis, axis, axis[reach:], indexing="ij"))
+    shell = np.round(np.sqrt(x**2 + y**2 + z**2)).astype(int)
+    candidates = np.stack([x, y, z], axis=1)[((x > 0) | (y > 0) | ((y == 0) & (z > 0))) & (shell <= reach)]
+    shell = np.round(np.linalg.norm(candidates, axis=1)).astype(int)
+    chosen = np.zeros((0, 3), np.int64)
+    for candidate in candidates[np.argsort(-score[shell], kind="stable")]:
         if len(chosen) == count:
             break
-        taken = np.array(chosen).reshape(-1, 3)
-        # Σ at the conjugate frequency is known too.
-        distance = np.minimum(np.linalg.norm(taken - candidate, axis=1), np.linalg.norm(taken + candidate, axis=1))
+        distance = np.minimum(np.linalg.norm(chosen - candidate, axis=1), np.linalg.norm(chosen + candidate, axis=1))
         if (distance >= spacing).all():
-            chosen.append(candidate)
-    return np.array(chosen, np.int64)
+            chosen = np.concatenate([chosen, candidate[None]])
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class ColumnSums:
             weight.numpy(),
             value,
             value_weight,
-            0.05,
+            _LEAST_WEIGHT * value_weight.mean(axis=0),
             self.sums.numpy(),
         )
 

@@ -20,6 +20,7 @@ _FIRST_CONTRAST_VARIANCE = 0.01
 # Pivots as close as the correlation length of a particle in a mask of this radius say the same.
 _PIVOT_SPACING = 0.6
 _LEAST_SIGNAL = 0.03
+_SAMPLED_IMAGES = 500
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def first_subspace(
     _, vectors = torch.linalg.eigh((flat @ flat.T).double())
     leading = vectors[:, -min(components, len(flat)) :].flip(1).float()
     basis = leading.T @ flat
+    if not bool(basis.any()):
+        raise ValueError(f"the stack of {len(images.particles)} images shows no covariance that its two halves share")
     basis = (basis / basis.norm(dim=1, keepdim=True).clamp(min=1e-30)).reshape(-1, *mean.shape)
     n_shells = len(noise)
     products, _ = _products(images, mean, basis, noise, None)
@@ -165,11 +168,10 @@ def _columns(images: BandImages, half_set: NDArray[np.int64], mean: Tensor, pivo
     coarse = FourierGrid(len(images.mask), images.radius, images.mask.device, oversampling=1)
     # A particle that fills a fraction of the box correlates frequencies up to about the inverse of its diameter.
     diameter = 2 * (3 * float(images.mask.mean()) / (4 * np.pi)) ** (1 / 3)
-    spacing = max(1.0, _PIVOT_SPACING / diameter)
-    chosen = choose_pivots(pivots, spacing, coarse.reach)
-    halves = [ColumnSums.empty(coarse, chosen) for _ in range(2)]
     values = grid.from_volumes(mean[None])
     shells = int(points.shell.max()) + 1
+    chosen = choose_pivots(pivots, max(1.0, _PIVOT_SPACING / diameter), _signal_to_noise(images, values, shells))
+    halves = [ColumnSums.empty(coarse, chosen) for _ in range(2)]
     power = torch.zeros(shells, device=images.mask.device)
     for half in (0, 1):
         rows = np.flatnonzero(half_set == half)
@@ -179,6 +181,17 @@ def _columns(images: BandImages, half_set: NDArray[np.int64], mean: Tensor, pivo
             power.index_add_(0, points.shell, (residual.abs() ** 2).sum(dim=0))
     noise = power / torch.bincount(points.shell) / len(images.particles)
     return regularised_columns(halves[0], halves[1], images.mask), noise
+
+
+def _signal_to_noise(images: BandImages, values: Tensor, shells: int) -> NDArray[np.float64]:
+    """Return power of CTF · slice of the mean over that of the images by shell (S - 1,), from some of the images."""
+    some = np.arange(0, len(images.particles), max(1, len(images.particles) // _SAMPLED_IMAGES))
+    power = torch.zeros((2, shells), device=values.device)
+    for batch in fourier_batches(images.particles, images.points, some):
+        gram = images.grid.gram(values, images.points, batch.rotations, batch.data, batch.ctf)
+        power += torch.stack([gram[:, :, 1, 1], gram[:, :, 0, 0]]).sum(dim=1)
+    # The last shell holds corners of the grid that no image reaches.
+    return np.asarray((power[0] / power[1].clamp(min=1e-30)).cpu().numpy()[:-1], np.float64)
 
 
 def _products(
@@ -208,11 +221,14 @@ def _products(
 
 
 def _isotropic(products: Tensor) -> Tensor:
-    """Return the covariance s · 1 (q, q) of the latents that explains the power of the residuals."""
+    """Return the covariance s · 1 (q, q) of the latents that explains the power of the residuals, by least squares.
+
+    Where they show none, s is a hundredth of what an image could tell from noise.
+    """
     gram, right = products[:, 2:, 2:], products[:, 2:, 0] - products[:, 2:, 1]
-    unexplained = (right**2).sum() - torch.einsum("naa->", gram)
-    scale = (unexplained / (gram**2).sum()).clamp(min=1e-3 * gram.shape[1] * len(gram) / torch.einsum("naa->", gram))
-    return scale * torch.eye(gram.shape[1], device=gram.device)
+    trace = torch.einsum("naa->", gram).clamp(min=1e-20)
+    scale = ((right**2).sum() - trace) / (gram**2).sum().clamp(min=1e-30)
+    return scale.clamp(min=0.01 * gram.shape[1] * len(gram) / trace) * torch.eye(gram.shape[1], device=gram.device)
 
 
 def _orthogonal(

@@ -20,9 +20,9 @@ from cryoarena.methods.batches import fourier_batches
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
-_BANDWIDTHS = 7
+_BANDWIDTHS = 6
 _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
-_MOST_IMAGES, _MOST_FRACTION = 20_000, 0.5
+_MOST_IMAGES, _MOST_FRACTION = 10_000, 0.5
 _LOWEST_BANDS = 4
 
 

@@ -86,7 +86,8 @@ def _gaussian(length: Tensor, deviation_px: float) -> Tensor:
 
 
 def _smoothed(volume: Tensor, transfer: Tensor) -> Tensor:
-    return torch.fft.irfftn(torch.fft.rfftn(volume) * transfer, s=volume.shape)
+    smoothed: Tensor = torch.fft.irfftn(torch.fft.rfftn(volume) * transfer, s=volume.shape)
+    return smoothed
 
 
 def _spectra(volumes: Tensor, mask: Tensor) -> Tensor:

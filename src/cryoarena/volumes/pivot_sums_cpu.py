@@ -62,7 +62,7 @@ def add_columns(
     weight: Any,
     value: Any,
     value_weight: Any,
-    least_weight: float,
+    least_weight: Any,
     into: Any,
 ) -> None:
     """Add the products of each image's points and its values at the pivots, but of no point with itself.
@@ -71,7 +71,7 @@ def add_columns(
         pivots: (J, 3) x, y, z of the pivot voxels.
         reach, rotations, data, weight: as in `pivot_values`, with all P points in `plane`.
         value, value_weight: its results.
-        least_weight: images whose weight at a pivot is lower are left out there.
+        least_weight: (J,) images whose weight at a pivot is lower are left out there.
         into: (J, V, 5): the products with the real part of the value (complex), with its imaginary part (complex),
             and the weight; changed in place.
     """
@@ -80,7 +80,7 @@ def add_columns(
         column = into[j]
         px, py, pz = pivots[j, 0], pivots[j, 1], pivots[j, 2]
         for i in range(len(rotations)):
-            if value_weight[i, j] <= least_weight:
+            if value_weight[i, j] <= least_weight[j]:
                 continue
             for p in range(len(plane)):
                 first, wx, wy, wz, sign = _corner(plane, rotations[i], p, reach, side)

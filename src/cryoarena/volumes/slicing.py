@@ -6,6 +6,7 @@ on CPU (compiled loops) or CUDA (torch). The simulator does not use it.
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,10 @@ class FourierGrid:
 
     def shells(self) -> Tensor:
         """Return |k| of every grid voxel, rounded to the nearest integer in cycles per box; (V,) int64."""
+        return self._shells
+
+    @cached_property
+    def _shells(self) -> Tensor:
         axis = torch.arange(-self.reach, self.reach + 1, device=self.device, dtype=torch.float32)
         z, y, x = torch.meshgrid(axis, axis, axis[self.reach :], indexing="ij")
         return torch.round(torch.sqrt(x**2 + y**2 + z**2) / self.oversampling).long().reshape(-1)
@@ -353,12 +358,11 @@ def soft_sphere(box_px: int, radius_px: float, edge_px: float, device: torch.dev
 
 def shell_means(values: Tensor, shells: Tensor, n_shells: int) -> Tensor:
     """Average values (V, …) over shells; (n_shells, …). Empty shells give 0; shells beyond are left out."""
-    kept = shells < n_shells
-    flat = values[kept].reshape(int(kept.sum()), -1).double()
-    sums = torch.zeros(n_shells, flat.shape[1], dtype=torch.float64, device=values.device)
-    sums.index_add_(0, shells[kept], flat)
-    counts = torch.bincount(shells[kept], minlength=n_shells).clamp(min=1)
-    return (sums / counts[:, None]).reshape((n_shells, *values.shape[1:])).float()
+    numbers = shells.clamp(max=n_shells)
+    columns = values.reshape(len(values), -1)
+    sums = [torch.bincount(numbers, column.double(), n_shells + 1)[:n_shells] for column in columns.unbind(dim=1)]
+    counts = torch.bincount(numbers, minlength=n_shells + 1)[:n_shells].clamp(min=1)
+    return (torch.stack(sums, dim=1) / counts[:, None]).reshape((n_shells, *values.shape[1:])).float()
 
 
 def _as_numpy(values: Tensor) -> NDArray[np.float32]:

@@ -1,0 +1,201 @@
+"""The covariance family: columns against their definition, latents and maps against truth, runs that go on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsRegressor
+
+from cryoarena.datasets.truth import Truth, open_truth
+from cryoarena.imaging.poses import random_poses
+from cryoarena.methods.base import Run, methods
+from cryoarena.methods.batches import Batch
+from cryoarena.methods.checkpoint import Checkpoint
+from cryoarena.methods.covariance import CovarianceOptions, CovarianceReconstruction
+from cryoarena.methods.covariance_columns import ColumnSums, choose_pivots
+from cryoarena.methods.kernel_regression import Candidate, best_of
+from cryoarena.methods.linear_model import fit_prior, latent_posterior
+from cryoarena.particles.dataset_folder import open_particles
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.volumes.fsc import fsc, fsc_auc
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, soft_sphere
+from simulated import make_small_dataset
+
+CPU = torch.device("cpu")
+QUICK = CovarianceOptions(components=3, pivots=40, refinements=1)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[ParticleSet, Truth]:
+    folder = make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=800, snr=0.05)
+    return open_particles(folder), open_truth(folder)
+
+
+@pytest.fixture(scope="module")
+def found(dataset: tuple[ParticleSet, Truth]) -> CovarianceReconstruction:
+    return methods.get("covariance").fit(dataset[0], QUICK, Run())
+
+
+def test_latents_find_the_circle(dataset: tuple[ParticleSet, Truth], found: CovarianceReconstruction) -> None:
+    _, truth = dataset
+    angle = truth.embedding()[truth.conformation]
+    regressor = KNeighborsRegressor(20).fit(found.embedding[::2], angle[::2])
+    assert regressor.score(found.embedding[1::2], angle[1::2]) > 0.85
+    # Orthogonal axes in order of strength.
+    spread = found.embedding.std(axis=0)
+    assert (np.diff(spread) < 0.05 * spread[0]).all()
+
+
+def test_maps_show_the_moving_part_better_than_one_map_for_all(
+    dataset: tuple[ParticleSet, Truth], found: CovarianceReconstruction
+) -> None:
+    particles, truth = dataset
+    consensus = methods.get("consensus").fit(particles, methods.get("consensus").options(), Run())
+    moving = truth.masks()["moving_mask"]
+    for conformation in (0, 3, 6):
+        latents = found.embedding[truth.conformation == conformation]
+        central = latents[np.argmin(np.linalg.norm(latents - latents.mean(axis=0), axis=1))]
+        regressed = fsc_auc(*fsc(found.volumes_at(central[None])[0], truth.volume(conformation), moving))
+        one = fsc_auc(*fsc(consensus.volumes_at(np.zeros((1, 1)))[0], truth.volume(conformation), moving))
+        assert regressed > one + 0.05
+
+
+def test_maps_keep_the_scale_of_the_truth(dataset: tuple[ParticleSet, Truth], found: CovarianceReconstruction) -> None:
+    _, truth = dataset
+    conformation = truth.volume(0)
+    mask = truth.masks()["mask"] > 0.5
+    latent = found.embedding[truth.conformation == 0].mean(axis=0)
+    volume = found.volumes_at(latent[None])[0]
+    assert np.sum((volume * conformation)[mask]) / np.sum(conformation[mask] ** 2) == pytest.approx(1, abs=0.2)
+
+
+def test_a_result_is_read_back_as_it_was_written(
+    dataset: tuple[ParticleSet, Truth], found: CovarianceReconstruction, tmp_path: Path
+) -> None:
+    found.save(tmp_path)
+    again = methods.get("covariance").load(tmp_path, dataset[0])
+    np.testing.assert_array_equal(again.embedding, found.embedding)
+    np.testing.assert_array_equal(again.volumes_at(found.embedding[:1]), found.volumes_at(found.embedding[:1]))
+
+
+def test_a_resumed_run_equals_an_undisturbed_one(
+    dataset: tuple[ParticleSet, Truth], found: CovarianceReconstruction, tmp_path: Path
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "c.npz", "this run")
+
+    def cut(done: float, total: float, note: str = "") -> None:
+        if done > 0.85 * total:
+            raise KeyboardInterrupt
+
+    method = methods.get("covariance")
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(dataset[0], QUICK, Run(progress=cut, checkpoint=checkpoint))
+    reports: list[float] = []
+    run = Run(progress=lambda done, total, note="": reports.append(done / total), checkpoint=checkpoint)
+    again = method.fit(dataset[0], QUICK, run)
+    assert reports[0] > 0.5
+    assert reports[-1] == 1
+    np.testing.assert_array_equal(again.embedding, found.embedding)
+    np.testing.assert_array_equal(again.volumes_at(found.embedding[:1]), found.volumes_at(found.embedding[:1]))
+
+
+def test_a_column_is_the_covariance_of_the_slices_without_the_noise() -> None:
+    # Maps x = z · v with z of unit variance: Cov(x(ξ), Re x(ξ')) = v(ξ) · Re v(ξ'), whatever the noise.
+    rng = np.random.default_rng(0)
+    box_px, n = 16, 6000
+    fine = FourierGrid(box_px, 7.0, CPU)
+    coarse = FourierGrid(box_px, 7.0, CPU, oversampling=1)
+    points = ImagePoints.within(box_px, 7.0, CPU)
+    axis = np.arange(box_px) - box_px // 2
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    # Small, so that its transform is smooth on the grid of the columns.
+    component = np.exp(-((x - 0.8) ** 2 + (y + 0.4) ** 2 + z**2) / 3)
+    values = fine.from_volumes(torch.from_numpy(component).float()[None])
+    rotations = torch.from_numpy(random_poses(n, 0.0, rng).rotation_object_to_image).float()
+    ctf = torch.from_numpy(rng.choice([0.5, 1.0], (n, len(points)))).float()
+    slices = fine.slices(values, points, rotations)[:, :, 0] * torch.from_numpy(rng.normal(size=(n, 1))).float()
+    noise = 20 * torch.complex(*(torch.from_numpy(rng.normal(size=ctf.shape)).float() for _ in range(2)))
+    pivots = choose_pivots(12, 1.0, np.linspace(1, 0, 7))
+    sums = ColumnSums.empty(coarse, pivots)
+    data = ctf * slices + noise
+    sums.add(Batch(np.arange(n), data, ctf, rotations), data, points)
+    expected = torch.view_as_complex(coarse.from_volumes(torch.from_numpy(component).float()[None])[:, 0].contiguous())
+    expected = expected.reshape(coarse.shape)
+    near = (coarse.shells() <= 4).reshape(coarse.shape)
+    for number, (px, py, pz) in enumerate(pivots):
+        data_of, weight = coarse.complete(sums.sums[number], maps=2)
+        column = torch.view_as_complex((data_of / weight[:, :, None].clamp(min=1e-6)).contiguous())
+        at_pivot = expected[coarse.reach + pz, coarse.reach + py, px]
+        for part, factor in ((0, at_pivot.real), (1, at_pivot.imag)):
+            error = torch.linalg.norm(column[:, part].reshape(coarse.shape)[near] - (expected * factor)[near])
+            assert error < 0.3 * torch.linalg.norm(expected[near]) * at_pivot.abs()
+        # The noise has a variance of 800 per coefficient, which would stand out at the pivot itself.
+        here = column[:, 0].reshape(coarse.shape)[coarse.reach + pz, coarse.reach + py, px]
+        assert abs(here - at_pivot * at_pivot.real) < 0.3 * at_pivot.abs() ** 2
+
+
+def test_pivots_are_low_frequencies_apart_from_each_other_and_their_conjugates() -> None:
+    pivots = choose_pivots(50, 1.6, np.linspace(1, 0, 16))
+    assert len(pivots) == 50
+    assert np.linalg.norm(pivots[0]) < 1.5
+    both = np.concatenate([pivots, -pivots])
+    distance = np.linalg.norm(both[:, None] - both[None], axis=2) + 10 * np.eye(len(both))
+    assert distance.min() >= 1.6
+
+
+def products_of(latents: np.ndarray, contrast: np.ndarray, noise: float, rng: np.random.Generator) -> torch.Tensor:
+    """Return the products of images in a space of 40 real coefficients, over the noise variance."""
+    n, q = latents.shape
+    maps = rng.normal(size=(n, q + 1, 40))
+    maps[:, 0] += 2
+    images = contrast[:, None] * (maps[:, 0] + np.einsum("nq,nqk->nk", latents, maps[:, 1:]))
+    images += np.sqrt(noise) * rng.normal(size=images.shape)
+    every = np.concatenate([images[:, None], maps], axis=1)
+    return torch.from_numpy(np.einsum("nak,nbk->nab", every, every) / noise).float()
+
+
+def test_the_prior_and_the_contrast_are_those_of_the_images() -> None:
+    rng = np.random.default_rng(0)
+    true_prior = np.array([[2.0, 0.5], [0.5, 0.5]])
+    latents = rng.multivariate_normal(np.zeros(2), true_prior, 3000)
+    contrast = 1 + 0.15 * rng.normal(size=3000)
+    products = products_of(latents, contrast, 1.0, rng)
+    found = fit_prior(products, torch.eye(2), 0.01, 60)
+    np.testing.assert_allclose(found.prior, true_prior, atol=0.15)
+    assert np.sqrt(found.contrast_variance) == pytest.approx(0.15, abs=0.05)
+    error = (found.mean.numpy() - latents) / np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))
+    # Posterior deviations tell the real errors.
+    assert error.std() == pytest.approx(1, abs=0.15)
+    fixed = latent_posterior(products, torch.from_numpy(true_prior).float(), 0.0)
+    assert (fixed.contrast == 1).all()
+
+
+def test_the_bandwidth_is_chosen_for_each_place() -> None:
+    # On the left the maps differ between bandwidths, on the right they do not: narrow there, wide here.
+    rng = np.random.default_rng(0)
+    box_px = 32
+    axis = np.arange(box_px) - box_px // 2
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    still = np.exp(-((x - 7) ** 2 + y**2 + z**2) / 8)
+    here, elsewhere = (np.exp(-((x + 7) ** 2 + (y - dy) ** 2 + z**2) / 8) for dy in (3, -3))
+
+    def candidate(volume: np.ndarray, noise: float) -> Candidate:
+        a, b = (torch.from_numpy(volume + noise * rng.normal(size=volume.shape)).float() for _ in range(2))
+        return Candidate((a, b), (a, b), (a + b) / 2)
+
+    narrow, wide = candidate(still + here, 0.3), candidate(still + (here + elsewhere) / 2, 0.02)
+    found = best_of([narrow, wide], soft_sphere(box_px, 14.0, 2.0, CPU)).numpy()
+    right = (x > 2) & (np.sqrt(x**2 + y**2 + z**2) < 12)
+    left = (np.abs(x + 7) < 3) & (np.abs(y) < 6) & (np.abs(z) < 3)
+    assert np.abs(found - still)[right].std() < 0.08
+    assert found[left & (y > 1)].sum() > 3 * found[left & (y < -1)].sum()
+
+
+def test_two_images_are_too_few_and_thirty_give_a_result(dataset: tuple[ParticleSet, Truth]) -> None:
+    options = CovarianceOptions(pivots=10, refinements=1)
+    with pytest.raises(ValueError, match="no covariance that its two halves share"):
+        methods.get("covariance").fit(dataset[0].subset(np.arange(2)), options, Run())
+    found = methods.get("covariance").fit(dataset[0].subset(np.arange(30)), options, Run())
+    assert np.isfinite(found.embedding).all()
+    assert np.isfinite(found.volumes_at(found.embedding[:1])).all()
