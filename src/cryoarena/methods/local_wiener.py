@@ -81,8 +81,7 @@ def _window(length: Tensor, band: int, step: float) -> Tensor:
 
 def _gaussian(length: Tensor, deviation_px: float) -> Tensor:
     box_px = len(length)
-    exponent: Tensor = -2 * (math.pi * deviation_px / box_px * length) ** 2
-    return torch.exp(exponent)
+    return torch.exp(-2 * (math.pi * deviation_px / box_px * length) ** 2)
 
 
 def _smoothed(volume: Tensor, transfer: Tensor) -> Tensor:
