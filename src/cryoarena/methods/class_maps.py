@@ -1,5 +1,6 @@
 """The maps of classes: their estimation from posteriors, and how well each explains each image."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.volumes.filters import fourier_crop_volume
-from cryoarena.volumes.slicing import FourierGrid, shell_means
+from cryoarena.volumes.slicing import OVERSAMPLING
 
 # A class does not see an image that belongs to it with a smaller probability.
 _LEAST_POSTERIOR = 1e-3
@@ -67,11 +68,12 @@ class ClassMaps:
 def consensus_of(images: BandImages, half_set: Tensor) -> Consensus:
     """Return the map of all images of a band, filtered by its half-sets, and the mask that these give."""
     grid = images.grid
+    shells = grid.shells()
     everyone = torch.ones((len(half_set), 1), device=grid.device)
     _, accumulated = next(_accumulated(images, everyone, half_set))
-    halves = torch.stack([grid.to_volumes(solve(grid, data, weight)[:, None])[0] for data, weight in accumulated])
+    halves = torch.stack([grid.to_volumes(half.solved(shells)[:, None])[0] for half in accumulated])
     mask = solvent_mask(halves[0], halves[1])
-    weight_a, weight_b = (weight.mean()[None] for _, weight in accumulated)
+    weight_a, weight_b = (half.shell_weight.sum()[None] for half in accumulated)
     return Consensus(halves, local_wiener(halves[:1], halves[1:], weight_a, weight_b, mask).maps[0], mask)
 
 
@@ -103,10 +105,10 @@ def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensu
     halves = torch.empty((2, n_classes, *consensus.map.shape), device=grid.device)
     weights = torch.empty((2, n_classes, images.n_shells), device=grid.device)
     for k, accumulated in _accumulated(images, posterior, half_set):
-        for half, (data, weight) in enumerate(accumulated):
-            weights[half, k] = shell_means(weight, shells, images.n_shells)
-            difference = data - weight[:, None] * of_halves[:, half]
-            halves[half, k] = grid.to_volumes(solve(grid, difference, weight)[:, None])[0]
+        for half, sums in enumerate(accumulated):
+            weights[half, k] = sums.shell_weight
+            difference = sums.minus(of_halves[:, half]).solved(shells)
+            halves[half, k] = grid.to_volumes(difference[:, None])[0]
     weight_a, weight_b = weights.sum(dim=2)
     filtered = local_wiener(halves[0], halves[1], weight_a, weight_b, consensus.mask)
     counts = posterior.sum(dim=0) + 1
@@ -118,38 +120,57 @@ def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensu
     )
 
 
-def solve(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
-    """Divide data (V, 2) by weight (V,), with a small ridge where there is hardly any."""
-    shells = grid.shells()
-    ridge = _RIDGE * shell_means(weight, shells, int(shells.max()) + 1)[shells] + 1e-12
-    return data / (weight + ridge)[:, None]
+@dataclass(frozen=True)
+class _Sums:
+    """Images of a class and half-set, inserted: data Σ r·CTF·y (V, 2), weight Σ r·CTF² (V,), its shell means (S,)."""
+
+    data: Tensor
+    weight: Tensor
+    shell_weight: Tensor
+
+    def minus(self, values: Tensor) -> "_Sums":
+        """Return what would be found of the images less the slices of a map (V, 2)."""
+        return _Sums(self.data - self.weight[:, None] * values, self.weight, self.shell_weight)
+
+    def solved(self, shells: Tensor) -> Tensor:
+        """Divide by the weight, with a small ridge where there is hardly any; (V, 2)."""
+        ridge = _RIDGE * self.shell_weight[shells.clamp(max=len(self.shell_weight) - 1)] + 1e-12
+        return self.data / (self.weight + ridge)[:, None]
 
 
-def _accumulated(
-    images: BandImages, posterior: Tensor, half_set: Tensor
-) -> Iterator[tuple[int, list[tuple[Tensor, Tensor]]]]:
-    """Yield every class with data (V, 2) and weight (V,) of both half-sets, as many at once as memory allows."""
+def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Iterator[tuple[int, list[_Sums]]]:
+    """Yield every class with the sums of both half-sets, as many at once as memory allows."""
     grid = images.grid
     n_classes = posterior.shape[1]
+    voxels = torch.bincount(grid.shells(), minlength=images.n_shells)[: images.n_shells]
     at_once = max(1, _BYTES_AT_ONCE // (2 * 3 * 4 * grid.size))
     for start in range(0, n_classes, at_once):
         classes = range(start, min(start + at_once, n_classes))
         seen = posterior[:, classes.start : classes.stop] > _LEAST_POSTERIOR
         accumulators = [[grid.accumulator(1, 1) for _ in range(2)] for _ in classes]
+        shell_weights = torch.zeros((len(classes), 2, images.n_shells), device=grid.device)
         rows = torch.nonzero(seen.any(dim=1))[:, 0].cpu().numpy()
         for batch in images.batches(rows):
             here = torch.as_tensor(batch.rows, device=grid.device)
             data, weight = batch.ctf * batch.data, batch.ctf**2
-            for k, accumulator in zip(classes, accumulators, strict=True):
-                for half in range(2):
-                    chosen = torch.nonzero(seen[here, k - start] & (half_set[here] == half))[:, 0]
-                    if len(chosen):
-                        by = posterior[here[chosen], k, None]
-                        rotations = batch.rotations[chosen]
-                        grid.insert(images.points, rotations, data[chosen], weight[chosen], accumulator[half], by, by)
+            # What all voxels of a shell receive, counted as `complete` counts it.
+            received = images.shell_sums(weight) * OVERSAMPLING**3 / voxels
+            for k, half in itertools.product(classes, range(2)):
+                chosen = torch.nonzero(seen[here, k - start] & (half_set[here] == half))[:, 0]
+                if len(chosen):
+                    by = posterior[here[chosen], k, None]
+                    into = accumulators[k - start][half]
+                    grid.insert(images.points, batch.rotations[chosen], data[chosen], weight[chosen], into, by, by)
+                    shell_weights[k - start, half] += (by * received[chosen]).sum(dim=0)
         for k in classes:
             completed = (grid.complete(half, maps=1) for half in accumulators.pop(0))
-            yield k, [(data[:, 0], weight[:, 0]) for data, weight in completed]
+            yield (
+                k,
+                [
+                    _Sums(data[:, 0], weight[:, 0], shell_weight)
+                    for (data, weight), shell_weight in zip(completed, shell_weights[k - start], strict=True)
+                ],
+            )
 
 
 def expect(images: BandImages, model: ClassMaps, posterior: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, float]:

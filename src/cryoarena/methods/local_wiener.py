@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cryoarena.volumes.slicing import shell_means
 
-_BANDS = 6
+_BANDS = 4
 # Neighbourhood (Gaussian deviation): a quarter of a band's period, and at least so many voxels.
 _PERIODS, _LEAST_PX = 0.25, 1.5
 

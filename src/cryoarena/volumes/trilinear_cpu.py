@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-_MOST_THREADS = numba.get_num_threads()
+_MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
 
 def slices(table: Floats, shape: tuple[int, int, int], plane: Floats, rotations: Floats) -> Floats:
@@ -51,7 +51,9 @@ def insert(
         data_by: (n, M) factors of the data in each of the M maps.
         weight_by: (n, W) factors of the weight in each of the W channels.
     """
-    _insert(into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, _use_threads())
+    # One map is what most insertions need: its three sums fit into registers.
+    loop = _insert_one if data_by.shape[1] == weight_by.shape[1] == 1 else _insert
+    loop(into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, _use_threads())
 
 
 def gram(
@@ -99,8 +101,11 @@ def likeness(
 
 
 def _use_threads() -> int:
-    threads = min(torch.get_num_threads(), _MOST_THREADS)
+    wanted = torch.get_num_threads()
+    threads = min(wanted, _MOST_THREADS)
     numba.set_num_threads(threads)
+    # The first time starts the threads of numba, which makes torch use as many.
+    torch.set_num_threads(wanted)
     return threads
 
 
@@ -119,12 +124,18 @@ def _position(plane: Any, rotation: Any, p: int) -> Any:
 
 
 @numba.njit(inline="always", fastmath=True)
-def _interpolate(table: Any, ny: int, nx: int, x: Any, y: Any, z: Any, row_of_slice: Any) -> None:
-    """Set `row_of_slice` (2M,) to the row of the table at a position."""
+def _cell(ny: int, nx: int, x: Any, y: Any, z: Any) -> Any:
+    """Return the voxel at the low corner of a position's cell, its plane z, and the weights of the high corners."""
     reach = ny // 2
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
-    wx, wy, wz = x - fx, y - fy, z - fz
-    first = ((int(fz) + reach) * ny + int(fy) + reach) * nx + int(fx)
+    iz = int(fz) + reach
+    return (iz * ny + int(fy) + reach) * nx + int(fx), iz, x - fx, y - fy, z - fz
+
+
+@numba.njit(inline="always", fastmath=True)
+def _interpolate(table: Any, ny: int, nx: int, x: Any, y: Any, z: Any, row_of_slice: Any) -> None:
+    """Set `row_of_slice` (2M,) to the row of the table at a position."""
+    first, _, wx, wy, wz = _cell(ny, nx, x, y, z)
     row_of_slice[:] = 0
     for dz in range(2):
         along_z = wz if dz else np.float32(1) - wz
@@ -205,7 +216,6 @@ def _insert(
     weight_by: Any,
     threads: int,
 ) -> None:
-    reach = ny // 2
     maps, weights = data_by.shape[1], weight_by.shape[1]
     columns = 2 * maps + weights
     # Every thread owns the planes z = thread, thread + threads, …: no two write to the same voxel.
@@ -214,10 +224,7 @@ def _insert(
         for i in range(len(rotations)):
             for p in range(len(plane)):
                 x, y, z, sign = _position(plane, rotations[i], p)
-                fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
-                wx, wy, wz = x - fx, y - fy, z - fz
-                iz = int(fz) + reach
-                first = (iz * ny + int(fy) + reach) * nx + int(fx)
+                first, iz, wx, wy, wz = _cell(ny, nx, x, y, z)
                 real, imaginary = data[i, p, 0], sign * data[i, p, 1]
                 for m in range(maps):
                     added[2 * m] = real * data_by[i, m]
@@ -236,3 +243,40 @@ def _insert(
                             into[row, c] += low * added[c]
                         for c in range(columns):
                             into[row + 1, c] += high * added[c]
+
+
+@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+def _insert_one(
+    into: Any,
+    ny: int,
+    nx: int,
+    plane: Any,
+    rotations: Any,
+    data: Any,
+    weight: Any,
+    data_by: Any,
+    weight_by: Any,
+    threads: int,
+) -> None:
+    for thread in numba.prange(threads):
+        for i in range(len(rotations)):
+            of_data, of_weight = data_by[i, 0], weight_by[i, 0]
+            for p in range(len(plane)):
+                x, y, z, sign = _position(plane, rotations[i], p)
+                first, iz, wx, wy, wz = _cell(ny, nx, x, y, z)
+                real, imaginary = of_data * data[i, p, 0], sign * of_data * data[i, p, 1]
+                added = of_weight * weight[i, p]
+                for dz in range(2):
+                    if (iz + dz) % threads != thread:
+                        continue
+                    along_z = wz if dz else np.float32(1) - wz
+                    for dy in range(2):
+                        along_zy = along_z * (wy if dy else np.float32(1) - wy)
+                        row = first + (dz * ny + dy) * nx
+                        low, high = along_zy * (np.float32(1) - wx), along_zy * wx
+                        into[row, 0] += low * real
+                        into[row, 1] += low * imaginary
+                        into[row, 2] += low * added
+                        into[row + 1, 0] += high * real
+                        into[row + 1, 1] += high * imaginary
+                        into[row + 1, 2] += high * added
