@@ -1,24 +1,32 @@
 """Probabilistic PCA of maps from projections, by expectation maximisation: the family of 3DVA."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from cryoarena.files import read_json, write_json
-from cryoarena.methods.backprojection import accumulate, reconstruct
-from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
+from cryoarena.methods.backprojection import accumulate, half_maps, reconstruct
+from cryoarena.methods.base import Method, MethodCard, Run, method
 from cryoarena.methods.batches import Batch, fourier_batches
-from cryoarena.methods.consensus import random_halves
+from cryoarena.methods.checkpoint import History, State
+from cryoarena.methods.consensus import half_sets
+from cryoarena.methods.joint_maps import JointSums
+from cryoarena.methods.latent_posterior import LatentPosterior, latent_posterior
+from cryoarena.methods.linear_reconstruction import LinearReconstruction
+from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume, shell_means, soft_sphere
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume, shell_means
 
-_SOLVE_VOXELS = 1 << 18
+_LOWEST_BAND = 4.0
+_GROWTH = 1.25
+# in log-likelihood per image
+_STALLED = 0.1
+_SAMPLED_IMAGES = 500
+_CONTRAST_DEVIATION, _LEAST_CONTRAST_DEVIATION, _MOST_CONTRAST_DEVIATION = 0.1, 1e-3, 0.5
 
 
 @dataclass(frozen=True)
@@ -27,63 +35,16 @@ class PpcaOptions:
 
     Attributes:
         components: number of principal volumes q.
-        iterations: EM iterations; the band grows to the full one over the first two thirds.
-        mask_radius: of the spherical mask, as a fraction of the box.
+        iterations: most EM iterations; they end earlier where the log-likelihood stalls.
     """
 
     components: int = 8
-    iterations: int = 15
-    mask_radius: float = 0.42
-
-
-class PpcaReconstruction(Reconstruction):
-    """Mean plus latent-weighted principal volumes.
-
-    Latents are scaled so that their Euclidean distance is proportional to the L2 distance of the maps.
-    """
-
-    def __init__(
-        self,
-        mean: NDArray[np.float32],
-        components: NDArray[np.float32],
-        embedding: NDArray[np.float32],
-        history: list[dict[str, float]],
-    ) -> None:
-        """Hold the mean (D, D, D), components (q, D, D, D) and latents (N, q)."""
-        self.mean = mean
-        self.components = components
-        self.embedding = embedding
-        self.posterior = None
-        self.history = history
-        self.representatives = _along_axes(embedding)
-
-    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return mean + Σ_k z_k · component_k."""
-        return np.asarray(self.mean + np.tensordot(latents, self.components, axes=1), np.float32)
-
-    def save(self, folder: Path) -> None:
-        """Write mean, components, latents and history."""
-        np.save(folder / "mean.npy", self.mean)
-        np.save(folder / "components.npy", self.components)
-        np.save(folder / "latents.npy", self.embedding)
-        write_json(folder / "history.json", self.history)
-
-
-def _along_axes(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return latents at the 5th … 95th percentile along each axis through the mean latent; (5 q, q)."""
-    centre = embedding.mean(axis=0)
-    rows = []
-    for axis in range(embedding.shape[1]):
-        for value in np.percentile(embedding[:, axis], [5, 25, 50, 75, 95]):
-            row = centre.copy()
-            row[axis] = value
-            rows.append(row)
-    return np.asarray(rows, np.float32)
+    iterations: int = 25
 
 
 @method
 class Ppca(Method[PpcaOptions]):
-    """EM for y = CTF · P(mean + Σ z_k V_k) + noise with z ~ N(0, I) and one noise variance per shell.
+    """EM for data = a · CTF · P(V₀ + Σ z_k V_k) + noise with z ~ N(0, I), a ~ N(1, s²) and a noise variance per shell.
 
     Tipping & Bishop 1999 (doi:10.1111/1467-9868.00196) with the projection operator of Tagare et al. 2015
     (doi:10.1016/j.jsb.2015.05.007) and Punjani & Fleet 2021 (doi:10.1016/j.jsb.2021.107702).
@@ -93,7 +54,7 @@ class Ppca(Method[PpcaOptions]):
         name="ppca",
         title="PPCA",
         family="PPCA / 3DVA",
-        summary="Probabilistic PCA with CTF and per-frequency noise, by EM.",
+        summary="Probabilistic PCA with CTF, contrast and per-frequency noise and priors, by EM.",
         citation=(
             "Tagare et al. 2015, doi:10.1016/j.jsb.2015.05.007; Punjani & Fleet 2021, doi:10.1016/j.jsb.2021.107702"
         ),
@@ -101,286 +62,285 @@ class Ppca(Method[PpcaOptions]):
     )
     options = PpcaOptions
 
-    def fit(self, particles: ParticleSet, options: PpcaOptions, run: Run) -> PpcaReconstruction:
-        """Run EM from a random start."""
-        state = _start(particles, options, torch.device(run.device), run.seed)
-        history = []
-        for iteration in range(options.iterations):
-            radius = _band(particles.box_px, iteration, options.iterations)
+    def fit(self, particles: ParticleSet, options: PpcaOptions, run: Run) -> LinearReconstruction:
+        """Run EM from random latents, from low to high resolution."""
+        device = torch.device(run.device)
+        total = (options.iterations + 1) * len(particles)
+        saved = run.checkpoint.load()
+        if saved is None:
+            model, history = _start(particles, options, device, run.seed), []
+        else:
+            model, history = _Model.of_state(saved[0], device), saved[1]
+        while not _finished(history, options, particles.box_px):
+            iteration = len(history)
+            radius = _band(particles.box_px, iteration)
+            latents = _random_latents(len(particles), options.components, run.seed) if iteration == 0 else None
 
-            def step(images: int, note: str, iteration: int = iteration) -> None:
-                done = iteration * len(particles) + images
-                run.progress(done, options.iterations * len(particles), note)
+            def step(images: int, before: int = iteration * len(particles), radius: float = radius) -> None:
+                run.progress(before + images, total, f"|k| <= {radius:.0f}")
 
-            state, log_likelihood = _iterate(particles, state, radius, options, step)
-            strength = state.components.flatten(1).norm(dim=1)
-            history.append(
-                {
-                    "iteration": iteration + 1.0,
-                    "radius_px": radius,
-                    "log_likelihood_per_image": log_likelihood,
-                }
-                | {f"strength_{k + 1}": float(value) for k, value in enumerate(strength.sort(descending=True)[0])}
-            )
-        components, latents = _principal_axes(state)
-        return PpcaReconstruction(as_volume(state.mean), as_volume(components), as_volume(latents), history)
-
-    def load(self, folder: Path, particles: ParticleSet) -> PpcaReconstruction:
-        """Read a saved PPCA."""
-        return PpcaReconstruction(
-            np.load(folder / "mean.npy"),
-            np.load(folder / "components.npy"),
-            np.load(folder / "latents.npy"),
-            read_json(folder / "history.json"),
+            model, log_likelihood = _iterate(particles, model, radius, latents, step)
+            history.append(_row(iteration, radius, log_likelihood, model))
+            run.checkpoint.save(model.to_state(), history)
+        latents, covariance, contrast = _embed(
+            particles, model, lambda n: run.progress(total - len(particles) + n, total, "latents")
         )
+        return _principal_axes(model, latents, covariance, contrast, history)
+
+    def load(self, folder: Path, particles: ParticleSet) -> LinearReconstruction:
+        """Read a saved PPCA."""
+        return LinearReconstruction.read(folder)
 
 
 @dataclass(frozen=True)
-class _State:
+class _Model:
     """Everything that EM carries from one iteration to the next.
 
     Attributes:
-        mean: (D, D, D).
-        components: (q, D, D, D); their latents have unit prior variance.
-        latents: (N, q) posterior means.
-        second_moment: (N, q, q) posterior second moments E[z zᵀ].
+        volumes: (q + 1, D, D, D) the mean and the components, whose latents have unit prior variance.
+        mask: (D, D, D) around the particle.
         noise: (S,) noise variance per shell.
         signal: (q + 1, S) prior power per shell of the mean and the components.
+        contrast_deviation: s.
     """
 
-    mean: Tensor
-    components: Tensor
-    latents: Tensor
-    second_moment: Tensor
+    volumes: Tensor
+    mask: Tensor
     noise: Tensor
     signal: Tensor
+    contrast_deviation: float
+
+    def to_state(self) -> State:
+        """Return the arrays of a checkpoint."""
+        tensors = {"volumes": self.volumes, "mask": self.mask, "noise": self.noise, "signal": self.signal}
+        return {name: tensor.cpu().numpy() for name, tensor in tensors.items()} | {
+            "contrast_deviation": np.array(self.contrast_deviation)
+        }
+
+    @staticmethod
+    def of_state(state: State, device: torch.device) -> "_Model":
+        """Return the model of a checkpoint."""
+        volumes, mask, noise, signal = (
+            torch.as_tensor(state[name], dtype=torch.float32, device=device)
+            for name in ("volumes", "mask", "noise", "signal")
+        )
+        return _Model(volumes, mask, noise, signal, float(state["contrast_deviation"].item()))
 
 
-def _band(box_px: int, iteration: int, iterations: int) -> float:
-    """Return the largest |k| used in an iteration: from a quarter of the band to all of it."""
-    full = box_px / 2 - 1
-    grown = min(1.0, iteration / max(1.0, 2 * iterations / 3))
-    return float(max(4.0, full * (0.25 + 0.75 * grown)))
+def _band(box_px: int, iteration: int) -> float:
+    """Return the largest |k| used in an iteration; it grows by a constant factor up to the full band."""
+    return float(min(_LOWEST_BAND * _GROWTH**iteration, box_px / 2 - 1))
 
 
-def _start(particles: ParticleSet, options: PpcaOptions, device: torch.device, seed: int) -> _State:
-    """Take a consensus for the mean, the image power for the noise and random latents."""
+def _finished(history: History, options: PpcaOptions, box_px: int) -> bool:
+    """Tell whether all iterations are done, or the full band is reached and the log-likelihood stalls."""
+    if len(history) >= options.iterations:
+        return True
+    full = [row["log_likelihood_per_image"] for row in history if row["radius_px"] == box_px / 2 - 1]
+    return len(full) > 1 and full[-1] - full[-2] < _STALLED
+
+
+def _random_latents(n: int, q: int, seed: int) -> Tensor:
+    return torch.randn((n, q), generator=torch.Generator().manual_seed(seed))
+
+
+def _start(particles: ParticleSet, options: PpcaOptions, device: torch.device, seed: int) -> _Model:
+    """Take a consensus for the mean, its half-maps for the mask and the image power for the noise."""
     radius = particles.box_px / 2 - 1
     grid = FourierGrid(particles.box_px, radius, device)
     points = ImagePoints.within(particles.box_px, radius, device)
-    halves = random_halves(len(particles), seed)
+    half_set = half_sets(particles, seed)
     half_a, half_b = (
-        accumulate(grid, points, fourier_batches(particles, points, np.flatnonzero(halves == half))) for half in (0, 1)
+        accumulate(grid, points, fourier_batches(particles, points, np.flatnonzero(half_set == half)))
+        for half in (0, 1)
     )
-    mean = reconstruct(half_a, half_b)
+    mask = solvent_mask(*half_maps(half_a, half_b))
+    mean = reconstruct(half_a, half_b, mask) * mask
     n_shells = particles.box_px // 2
-    sample = np.random.default_rng(seed).permutation(len(particles))[:500]
-    power = torch.zeros(n_shells, device=device)
-    for batch in fourier_batches(particles, points, np.sort(sample)):
-        power += _by_shell(batch.data.abs() ** 2, points, n_shells).sum(dim=0) / len(sample)
-    noise = power / torch.bincount(points.shell, minlength=n_shells)[:n_shells].clamp(min=1)
-    mean_power = _shell_power(mean[None], grid, n_shells)
-    generator = torch.Generator().manual_seed(seed)
-    latents = torch.randn((len(particles), options.components), generator=generator).to(device)
-    return _State(
-        mean=mean,
-        components=torch.zeros((options.components, *mean.shape), device=device),
-        latents=latents,
-        second_moment=latents[:, :, None] * latents[:, None, :],
-        noise=noise,
-        signal=torch.cat([mean_power, 0.1 * mean_power.expand(options.components, -1)]),
+    sample = np.sort(np.random.default_rng(seed).permutation(len(particles))[:_SAMPLED_IMAGES])
+    power = sum(
+        (
+            _by_shell(batch.data.abs() ** 2, points, n_shells).sum(dim=0)
+            for batch in fourier_batches(particles, points, sample)
+        ),
+        start=torch.zeros(n_shells, device=device),
     )
+    mean_power = _shell_power(mean[None])
+    return _Model(
+        volumes=torch.cat([mean[None], torch.zeros((options.components, *mean.shape), device=device)]),
+        mask=mask,
+        noise=power / (torch.bincount(points.shell, minlength=n_shells)[:n_shells].clamp(min=1) * len(sample)),
+        signal=torch.cat([mean_power, 0.1 * mean_power.expand(options.components, -1)]),
+        contrast_deviation=_CONTRAST_DEVIATION,
+    )
+
+
+def _expect(
+    particles: ParticleSet, model: _Model, grid: FourierGrid, points: ImagePoints
+) -> Iterator[tuple[Batch, LatentPosterior]]:
+    """Yield each batch with the posterior of its latents."""
+    values = grid.from_volumes(model.volumes)
+    n_shells = int(points.shell.max()) + 1
+    for batch in fourier_batches(particles, points):
+        products = grid.gram(values, points, batch.rotations, batch.data, batch.ctf)
+        yield batch, latent_posterior(products, model.noise[:n_shells], model.contrast_deviation)
 
 
 def _iterate(
-    particles: ParticleSet,
-    state: _State,
-    radius: float,
-    options: PpcaOptions,
-    step: Callable[[int, str], None],
-) -> tuple[_State, float]:
+    particles: ParticleSet, model: _Model, radius: float, latents: Tensor | None, step: Callable[[int], None]
+) -> tuple[_Model, float]:
     """Do one E-step and one M-step over all images within `radius`, each batch read once.
 
-    In the first iteration the components are zero and the random latents are kept.
-    """
-    device = state.mean.device
-    box_px = particles.box_px
-    q = options.components
-    n_shells = box_px // 2
-    grid = FourierGrid(box_px, radius, device)
-    points = ImagePoints.within(box_px, radius, device)
-    first = not bool(state.components.any())
-    model = grid.from_volumes(torch.cat([state.mean[None], state.components]))
-    precision = 1 / state.noise[points.shell.clamp(max=n_shells - 1)]
-    pairs = torch.triu_indices(q + 1, q + 1, device=device)
-    sums = grid.accumulator(maps=q + 1, weights=pairs.shape[1])
-    residual_power = torch.zeros(n_shells, device=device)
-    latents, second_moment = state.latents.clone(), state.second_moment.clone()
-    log_likelihood, done = 0.0, 0
-    for batch in fourier_batches(particles, points):
-        predicted = batch.ctf[:, :, None] * grid.slices(model, points, batch.rotations)
-        posterior = _expect(batch, predicted, precision)
-        rows = torch.as_tensor(batch.rows, device=device)
-        if first:
-            moments = state.second_moment[rows]
-            means = state.latents[rows]
-        else:
-            means, moments = posterior.mean, posterior.second_moment
-            latents[rows], second_moment[rows] = means, moments
-        log_likelihood += float(posterior.log_likelihood.double().sum())
-        residual_power += _by_shell(posterior.residual_power, points, n_shells).sum(dim=0)
-        augmented = torch.cat([torch.ones_like(means[:, :1]), means], dim=1)
-        augmented_moments = _augment(means, moments)[:, pairs[0], pairs[1]]
-        grid.insert(
-            points,
-            batch.rotations,
-            batch.ctf * precision * batch.data,
-            batch.ctf**2 * precision,
-            sums,
-            data_by=augmented,
-            weight_by=augmented_moments,
-        )
-        done += len(batch.rows)
-        step(done, f"|k| <= {radius:.0f}")
-    data, weight = grid.complete(sums, maps=q + 1)
-    values, variance = _maximise(data, weight, pairs, state.signal, grid)
-    mask = soft_sphere(box_px, options.mask_radius * box_px, 0.06 * box_px, device)
-    volumes = grid.to_volumes(values) * mask
-    if not first:
-        volumes, latents, second_moment, variance = _whiten(volumes, latents, second_moment, variance)
-    counts = torch.bincount(points.shell, minlength=n_shells)[:n_shells] * len(particles)
-    seen = counts > 0
-    noise = torch.where(seen, residual_power / counts.clamp(min=1), state.noise)
-    signal = _shell_power(volumes, grid, n_shells) + variance * mask.mean()
-    in_band = torch.arange(n_shells, device=device) <= radius
-    return (
-        _State(
-            volumes[0],
-            volumes[1:],
-            latents,
-            second_moment,
-            noise,
-            torch.where(in_band, signal, state.signal),
-        ),
-        log_likelihood / len(particles),
-    )
-
-
-@dataclass(frozen=True)
-class _Posterior:
-    """Latent posterior of a batch and what the noise update needs."""
-
-    mean: Tensor
-    second_moment: Tensor
-    residual_power: Tensor
-    log_likelihood: Tensor
-
-
-def _expect(batch: Batch, predicted: Tensor, precision: Tensor) -> _Posterior:
-    """Return the latent posterior of each image.
-
-    Every independent coefficient has complex noise of variance σ²: log p = -|r|²/σ², hence the factors 2.
-
     Args:
-        batch: n images.
-        predicted: (n, P, 1 + q) complex: CTF times the slices of the mean and the components.
-        precision: (P,) 1/σ².
-    """
-    residual = batch.data - predicted[:, :, 0]
-    basis = predicted[:, :, 1:]
-    weighted = basis * precision[:, None]
-    gram = 2 * (weighted.conj().transpose(1, 2) @ basis).real
-    projected = 2 * (weighted.conj().transpose(1, 2) @ residual[:, :, None]).real
-    identity = torch.eye(gram.shape[1], device=gram.device)
-    factor = torch.linalg.cholesky(gram + identity)
-    covariance = torch.cholesky_inverse(factor)
-    mean = (covariance @ projected)[:, :, 0]
-    left = residual - (basis @ mean[:, :, None].to(basis.dtype))[:, :, 0]
-    spread = ((basis @ covariance.to(basis.dtype)) * basis.conj()).real.sum(dim=2)
-    log_likelihood = (
-        (torch.log(precision / math.pi)).sum()
-        - (residual.abs() ** 2 * precision).sum(dim=1)
-        + 0.5 * (projected[:, :, 0] * mean).sum(dim=1)
-        - torch.log(torch.diagonal(factor, dim1=1, dim2=2)).sum(dim=1)
-    )
-    second_moment = covariance + mean[:, :, None] * mean[:, None, :]
-    return _Posterior(mean, second_moment, left.abs() ** 2 + spread, log_likelihood)
-
-
-def _augment(mean: Tensor, second_moment: Tensor) -> Tensor:
-    """Return E[(1, z)(1, z)ᵀ] (n, q + 1, q + 1)."""
-    n, q = mean.shape
-    augmented = torch.empty((n, q + 1, q + 1), device=mean.device)
-    augmented[:, 0, 0] = 1
-    augmented[:, 0, 1:] = mean
-    augmented[:, 1:, 0] = mean
-    augmented[:, 1:, 1:] = second_moment
-    return augmented
-
-
-def _maximise(data: Tensor, weight: Tensor, pairs: Tensor, signal: Tensor, grid: FourierGrid) -> tuple[Tensor, Tensor]:
-    """Solve the (q + 1) x (q + 1) normal equations of every grid voxel.
+        particles: the images.
+        model: of the iteration before.
+        radius: of the band.
+        latents: (N, q) that stand for the posterior in the first iteration, whose components are zero.
+        step: told how many images are done.
 
     Returns:
-        values (V, q + 1, 2) and the mean posterior variance by shell (q + 1, S).
+        The next model, and the log-likelihood per image of the one before.
     """
-    size = data.shape[1]
-    n_shells = signal.shape[1]
-    shells = grid.shells().clamp(max=n_shells - 1)
-    prior = 1 / signal.clamp(min=1e-20)
-    values = torch.empty_like(data)
-    variance = torch.empty((len(data), size), device=data.device)
-    for start in range(0, len(data), _SOLVE_VOXELS):
-        part = slice(start, start + _SOLVE_VOXELS)
-        normal = torch.zeros((len(data[part]), size, size), device=data.device)
-        normal[:, pairs[0], pairs[1]] = weight[part]
-        normal[:, pairs[1], pairs[0]] = weight[part]
-        normal += torch.diag_embed(prior[:, shells[part]].T)
-        inverse = torch.linalg.inv(normal)
-        values[part] = inverse @ data[part]
-        variance[part] = torch.diagonal(inverse, dim1=1, dim2=2)
-    return values, shell_means(variance, shells, n_shells).T
+    box_px, size, n_shells = particles.box_px, len(model.volumes), particles.box_px // 2
+    device = model.volumes.device
+    grid = FourierGrid(box_px, radius, device)
+    points = ImagePoints.within(box_px, radius, device)
+    precision = 1 / model.noise[points.shell]
+    sums = JointSums(grid, points, size)
+    residual_power = torch.zeros(n_shells, dtype=torch.float64, device=device)
+    moments = torch.zeros((size, size), dtype=torch.float64, device=device)
+    log_likelihood = contrast = contrast_square = 0.0
+    done = 0
+    for batch, posterior in _expect(particles, model, grid, points):
+        if latents is None:
+            of_data, of_weight = posterior.of_data, posterior.of_weight
+        else:
+            z = latents[batch.rows].to(device)
+            of_data = torch.cat([torch.ones_like(z[:, :1]), z], dim=1)
+            of_weight = of_data[:, :, None] * of_data[:, None, :]
+        sums.add(batch, precision, of_data, of_weight)
+        log_likelihood += float(posterior.log_likelihood.sum())
+        contrast += float(posterior.contrast.double().sum())
+        contrast_square += float(posterior.contrast_square.double().sum())
+        found = posterior.residual_power.double().sum(dim=0)
+        residual_power[: len(found)] += found
+        moments += _latent_moments(posterior)
+        done += len(batch.rows)
+        step(done)
+    # What fills a share f of the box with power τ² per coefficient is told from noise as well as 1/f times the power
+    # that fills all of it would be: its coefficients are correlated, and the voxels are solved one by one.
+    filled = model.mask.mean()
+    values, variance = sums.solve(model.signal / filled)
+    volumes = grid.to_volumes(values) * model.mask
+    contrast_deviation = model.contrast_deviation
+    if latents is None:
+        volumes, variance = _whiten(volumes, variance, moments / len(particles))
+        # A map that is regularised is too faint: contrasts would grow, and it would fade, without end.
+        scale = contrast / len(particles)
+        volumes, variance = scale * volumes, scale**2 * variance
+        deviation = math.sqrt(max(contrast_square / len(particles) - (scale - 1) ** 2, 0.0)) / scale
+        contrast_deviation = min(max(deviation, _LEAST_CONTRAST_DEVIATION), _MOST_CONTRAST_DEVIATION)
+    counts = torch.bincount(points.shell, minlength=n_shells)[:n_shells] * len(particles)
+    signal = _shell_power(volumes) + variance * filled
+    in_band = torch.arange(n_shells, device=device) <= radius
+    coefficients = torch.log(precision / math.pi).double().sum()
+    return (
+        _Model(
+            volumes,
+            model.mask,
+            torch.where(counts > 0, (residual_power / counts.clamp(min=1)).float(), model.noise),
+            torch.where(in_band, signal, model.signal),
+            contrast_deviation,
+        ),
+        log_likelihood / len(particles) + float(coefficients),
+    )
 
 
-def _whiten(
-    volumes: Tensor, latents: Tensor, second_moment: Tensor, variance: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rescale components and latents so that the latents have unit second moment; the maps do not change.
+def _latent_moments(posterior: LatentPosterior) -> Tensor:
+    """Return Σ E[(1, z)(1, z)ᵀ] (q + 1, q + 1) over images."""
+    z = torch.cat([torch.ones_like(posterior.mean[:, :1]), posterior.mean], dim=1).double()
+    moments = z.T @ z
+    moments[1:, 1:] += posterior.covariance.double().sum(dim=0)
+    return moments
+
+
+def _whiten(volumes: Tensor, variance: Tensor, moments: Tensor) -> tuple[Tensor, Tensor]:
+    """Shift and scale the components so that their latents have zero mean and unit covariance; no map changes.
 
     Parameter-expanded EM (Liu, Rubin & Wu 1998, doi:10.1093/biomet/85.4.755): it converges in far fewer steps.
+
+    Args:
+        volumes: (q + 1, D, D, D).
+        variance: (q + 1, S) posterior variance of their coefficients.
+        moments: (q + 1, q + 1) mean of E[(1, z)(1, z)ᵀ] over images.
     """
-    factor = torch.linalg.cholesky(second_moment.mean(dim=0))
-    inverse = torch.linalg.inv(factor)
+    shift = moments[0, 1:]
+    factor = torch.linalg.cholesky(moments[1:, 1:] - shift[:, None] * shift).float()
+    mean = volumes[0] + torch.tensordot(shift.float(), volumes[1:], dims=1)
     components = torch.tensordot(factor.T, volumes[1:], dims=1)
-    return (
-        torch.cat([volumes[:1], components]),
-        latents @ inverse.T,
-        inverse @ second_moment @ inverse.T,
-        torch.cat([variance[:1], (factor**2).T @ variance[1:]]),
+    return torch.cat([mean[None], components]), torch.cat([variance[:1], (factor**2).T @ variance[1:]])
+
+
+def _row(iteration: int, radius: float, log_likelihood: float, model: _Model) -> dict[str, float]:
+    """Return what the history tells of an iteration; the log-likelihood is that of the model before it."""
+    flat = model.volumes[1:].flatten(1)
+    strengths = torch.linalg.svdvals(flat @ flat.T).sqrt()
+    return {
+        "iteration": iteration + 1.0,
+        "radius_px": radius,
+        "log_likelihood_per_image": log_likelihood,
+        "contrast_deviation": model.contrast_deviation,
+    } | {f"strength_{k + 1}": float(value) for k, value in enumerate(strengths)}
+
+
+def _embed(particles: ParticleSet, model: _Model, step: Callable[[int], None]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return posterior mean (N, q) and covariance (N, q, q) of the latents and the contrast (N,) in the full band."""
+    radius = particles.box_px / 2 - 1
+    grid = FourierGrid(particles.box_px, radius, model.volumes.device)
+    points = ImagePoints.within(particles.box_px, radius, model.volumes.device)
+    found = []
+    done = 0
+    for batch, posterior in _expect(particles, model, grid, points):
+        found.append((posterior.mean, posterior.covariance, posterior.contrast))
+        done += len(batch.rows)
+        step(done)
+    means, covariances, contrasts = zip(*found, strict=True)
+    return torch.cat(means), torch.cat(covariances), torch.cat(contrasts)
+
+
+def _principal_axes(
+    model: _Model, latents: Tensor, covariance: Tensor, contrast: Tensor, history: History
+) -> LinearReconstruction:
+    """Rotate components to orthogonal ones in order of strength, scaled as `LinearReconstruction` wants them."""
+    flat = model.volumes[1:].flatten(1)
+    variance, axes = torch.linalg.eigh((flat @ flat.T).double())
+    order = torch.argsort(variance, descending=True)
+    strength = variance[order].clamp(min=1e-30).sqrt().float()
+    axes = axes[:, order].float()
+    directions = (axes.T @ flat) / strength[:, None]
+    components = (directions * strength[0]).reshape(model.volumes[1:].shape)
+    turn = axes * (strength / strength[0])
+    return LinearReconstruction(
+        mean=as_volume(model.volumes[0]),
+        components=as_volume(components),
+        embedding=as_volume(latents @ turn),
+        covariance=as_volume(turn.T @ covariance @ turn),
+        contrast=as_volume(contrast),
+        history=history,
     )
 
 
 def _by_shell(power: Tensor, points: ImagePoints, n_shells: int) -> Tensor:
     """Sum (n, P) over shells; (n, n_shells)."""
-    sums = torch.zeros((len(power), n_shells + 1), device=power.device)
-    sums.index_add_(1, points.shell.clamp(max=n_shells), power)
-    return sums[:, :n_shells]
+    sums = torch.zeros((len(power), n_shells), device=power.device)
+    return sums.index_add_(1, points.shell, power)
 
 
-def _shell_power(volumes: Tensor, grid: FourierGrid, n_shells: int) -> Tensor:
-    """Return the mean |F|² of maps (M, D, D, D) by shell; (M, S)."""
-    values = grid.from_volumes(volumes)
-    return shell_means((values**2).sum(dim=2), grid.shells(), n_shells).T
-
-
-def _principal_axes(state: _State) -> tuple[Tensor, Tensor]:
-    """Rotate components and latents to orthogonal axes in order of strength (see PpcaReconstruction)."""
-    flat = state.components.flatten(1)
-    gram = (flat @ flat.T).double()
-    variance, axes = torch.linalg.eigh(gram)
-    order = torch.argsort(variance, descending=True)
-    strength = variance[order].clamp(min=1e-30).sqrt().float()
-    axes = axes[:, order].float()
-    directions = (axes.T @ flat) / strength[:, None]
-    components = (directions * strength[0]).reshape(state.components.shape)
-    return components, (state.latents @ axes) * (strength / strength[0])
+def _shell_power(volumes: Tensor) -> Tensor:
+    """Return the mean |F|² of maps (M, D, D, D) in shells 0 … D/2 - 1; (M, S)."""
+    box_px = volumes.shape[-1]
+    k = torch.fft.fftfreq(box_px, 1 / box_px, device=volumes.device)
+    length = torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1] ** 2)
+    shells = torch.round(length).long().reshape(-1)
+    power = [shell_means(torch.fft.rfftn(volume).abs().reshape(-1) ** 2, shells, box_px // 2) for volume in volumes]
+    return torch.stack(power)

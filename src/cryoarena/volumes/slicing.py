@@ -216,10 +216,11 @@ class FourierGrid:
         for start in range(0, len(rotations), at_once):
             part = slice(start, start + at_once)
             corners, weights, sign = self._corners(points, rotations[part])
-            pairs = torch.view_as_real((data[part, :, None] * data_by[part, None, :]).reshape(len(corners), -1))
+            products = data[part, :, None] * data_by[part, None, :]
+            pairs = torch.view_as_real(products.reshape(len(corners), data_by.shape[1]))
             pairs = pairs * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
-            spread = (weight[part, :, None] * weight_by[part, None, :]).reshape(len(corners), -1)
-            rows = torch.cat([pairs.reshape(len(corners), -1), spread], dim=1)
+            spread = (weight[part, :, None] * weight_by[part, None, :]).reshape(len(corners), weight_by.shape[1])
+            rows = torch.cat([pairs.reshape(len(corners), 2 * data_by.shape[1]), spread], dim=1)
             for corner in range(8):
                 into.index_add_(0, corners[:, corner], rows * weights[:, corner, None])
 

@@ -26,7 +26,7 @@ def slices(table: Floats, shape: tuple[int, int, int], plane: Floats, rotations:
         rotations: (n, 3, 3) object to image.
     """
     found = np.empty((len(rotations), len(plane), table.shape[1]), np.float32)
-    _use_threads()
+    use_threads()
     _slices(table, shape[1], shape[2], plane, rotations, found)
     return found
 
@@ -53,7 +53,7 @@ def insert(
     """
     # One map is what most insertions need: its three sums fit into registers.
     loop = _insert_one if data_by.shape[1] == weight_by.shape[1] == 1 else _insert
-    loop(into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, _use_threads())
+    loop(into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, use_threads())
 
 
 def gram(
@@ -75,7 +75,7 @@ def gram(
     """
     size = table.shape[1] // 2 + 1
     found = np.zeros((len(rotations), int(shell.max()) + 1, size, size), np.float32)
-    _use_threads()
+    use_threads()
     _gram(table, shape[1], shape[2], plane, shell, rotations, data, ctf, found)
     return found
 
@@ -95,12 +95,13 @@ def likeness(
         table, shape, plane, shell, rotations, data, ctf: as in `gram`.
     """
     found = np.zeros((len(rotations), int(shell.max()) + 1, 2, table.shape[1] // 2), np.float32)
-    _use_threads()
+    use_threads()
     _likeness(table, shape[1], shape[2], plane, shell, rotations, data, ctf, found)
     return found
 
 
-def _use_threads() -> int:
+def use_threads() -> int:
+    """Let compiled loops run in as many threads as torch does, and return their number."""
     wanted = torch.get_num_threads()
     threads = min(wanted, _MOST_THREADS)
     numba.set_num_threads(threads)
