@@ -1,5 +1,6 @@
 """3-D classification of small stacks whose truth is known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ from sklearn.metrics import adjusted_rand_score
 
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
+from cryoarena.imaging.poses import random_poses
+from cryoarena.methods.band_images import BandImages, by_view
 from cryoarena.methods.base import Run, methods
 from cryoarena.methods.checkpoint import Checkpoint
 from cryoarena.methods.class3d import Class3dOptions, Class3dReconstruction, refill
+from cryoarena.methods.class_maps import class_maps, consensus_of, expect, mean_power
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.fsc import fsc, fsc_auc
@@ -109,6 +113,33 @@ def test_images_that_show_nothing_give_maps_near_the_consensus(tmp_path: Path) -
     found = classify(open_particles(folder), 4, 4)
     assert np.isfinite(found.maps).all()
     assert np.isfinite(found.embedding).all()
+
+
+def test_an_image_of_noise_is_not_drawn_to_the_class_it_is_part_of(tmp_path: Path) -> None:
+    particles = open_particles(make_small_dataset(tmp_path / "d", images=400, snr=0.001))
+    images = BandImages(particles, 15.0, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    assigned = torch.randint(4, (400,), generator=generator)
+    posterior = torch.nn.functional.one_hot(assigned, 4).float()
+    half_set = torch.randint(2, (400,), generator=generator)
+    model = class_maps(images, posterior, half_set, consensus_of(images, half_set).cropped(images))
+    noise = mean_power(images)
+
+    def faithful(leverage: torch.Tensor) -> float:
+        found, _, _ = expect(images, replace(model, leverage=leverage), posterior, noise)
+        return float((found.argmax(dim=1) == assigned).float().mean())
+
+    # A map seems to explain the images it was made of, and does not when each is compared with the others' map.
+    assert faithful(0 * model.leverage) > 0.8
+    assert faithful(model.leverage) < 0.45
+
+
+def test_neighbours_by_view_see_nearly_the_same_slice() -> None:
+    rotations = random_poses(2000, 0.0, np.random.default_rng(0)).rotation_object_to_image
+    axis = rotations[by_view(rotations), 2]
+    between = np.abs(np.sum(axis[1:] * axis[:-1], axis=1))
+    assert np.median(np.degrees(np.arccos(between.clip(max=1)))) < 6
+    assert np.median(np.degrees(np.arccos(np.abs(np.sum(rotations[1:, 2] * rotations[:-1, 2], axis=1))))) > 45
 
 
 def test_an_empty_class_takes_half_of_the_largest_along_its_longest_axis() -> None:

@@ -16,7 +16,7 @@ from cryoarena.methods.band_images import BandImages, by_view
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.checkpoint import State
 from cryoarena.methods.class_maps import class_maps, consensus_of, expect, mean_power
-from cryoarena.methods.consensus import random_halves
+from cryoarena.methods.consensus import half_sets
 from cryoarena.methods.latent_sketch import latent_sketch
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import as_volume
@@ -185,9 +185,7 @@ class _Classification:
         self._device = torch.device(run.device)
         self._full_radius = particles.box_px / 2 - 1
         self._images = BandImages(self._particles, self._full_radius, self._device)
-        given = self._particles.half_set
-        halves = random_halves(len(particles), run.seed) if given is None else given
-        self._half_set = torch.as_tensor(halves, device=self._device)
+        self._half_set = torch.as_tensor(half_sets(self._particles, run.seed), device=self._device)
         self._consensus = consensus_of(self._images, self._half_set)
 
     def start(self) -> _State:
