@@ -5,28 +5,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from cryoarena.methods.backprojection import accumulate, half_maps, reconstruct
 from cryoarena.methods.base import Method, MethodCard, Run, method
 from cryoarena.methods.batches import Batch, fourier_batches
-from cryoarena.methods.checkpoint import History, State
-from cryoarena.methods.consensus import half_sets
+from cryoarena.methods.checkpoint import History
 from cryoarena.methods.joint_maps import JointSums
 from cryoarena.methods.latent_posterior import LatentPosterior, latent_posterior
 from cryoarena.methods.linear_reconstruction import LinearReconstruction
-from cryoarena.methods.solvent_mask import solvent_mask
+from cryoarena.methods.ppca_model import PpcaModel, shell_power, start_model, whiten
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume, shell_means
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
 _LOWEST_BAND = 4.0
 _GROWTH = 1.25
 # in log-likelihood per image
 _STALLED = 0.1
-_SAMPLED_IMAGES = 500
-_CONTRAST_DEVIATION, _LEAST_CONTRAST_DEVIATION, _MOST_CONTRAST_DEVIATION = 0.1, 1e-3, 0.5
+_LEAST_CONTRAST_DEVIATION, _MOST_CONTRAST_DEVIATION = 1e-3, 0.5
 
 
 @dataclass(frozen=True)
@@ -68,9 +64,9 @@ class Ppca(Method[PpcaOptions]):
         total = (options.iterations + 1) * len(particles)
         saved = run.checkpoint.load()
         if saved is None:
-            model, history = _start(particles, options, device, run.seed), []
+            model, history = start_model(particles, options.components, device, run.seed), []
         else:
-            model, history = _Model.of_state(saved[0], device), saved[1]
+            model, history = PpcaModel.of_state(saved[0], device), saved[1]
         while not _finished(history, options, particles.box_px):
             iteration = len(history)
             radius = _band(particles.box_px, iteration)
@@ -92,41 +88,6 @@ class Ppca(Method[PpcaOptions]):
         return LinearReconstruction.read(folder)
 
 
-@dataclass(frozen=True)
-class _Model:
-    """Everything that EM carries from one iteration to the next.
-
-    Attributes:
-        volumes: (q + 1, D, D, D) the mean and the components, whose latents have unit prior variance.
-        mask: (D, D, D) around the particle.
-        noise: (S,) noise variance per shell.
-        signal: (q + 1, S) prior power per shell of the mean and the components.
-        contrast_deviation: s.
-    """
-
-    volumes: Tensor
-    mask: Tensor
-    noise: Tensor
-    signal: Tensor
-    contrast_deviation: float
-
-    def to_state(self) -> State:
-        """Return the arrays of a checkpoint."""
-        tensors = {"volumes": self.volumes, "mask": self.mask, "noise": self.noise, "signal": self.signal}
-        return {name: tensor.cpu().numpy() for name, tensor in tensors.items()} | {
-            "contrast_deviation": np.array(self.contrast_deviation)
-        }
-
-    @staticmethod
-    def of_state(state: State, device: torch.device) -> "_Model":
-        """Return the model of a checkpoint."""
-        volumes, mask, noise, signal = (
-            torch.as_tensor(state[name], dtype=torch.float32, device=device)
-            for name in ("volumes", "mask", "noise", "signal")
-        )
-        return _Model(volumes, mask, noise, signal, float(state["contrast_deviation"].item()))
-
-
 def _band(box_px: int, iteration: int) -> float:
     """Return the largest |k| used in an iteration; it grows by a constant factor up to the full band."""
     return float(min(_LOWEST_BAND * _GROWTH**iteration, box_px / 2 - 1))
@@ -144,39 +105,8 @@ def _random_latents(n: int, q: int, seed: int) -> Tensor:
     return torch.randn((n, q), generator=torch.Generator().manual_seed(seed))
 
 
-def _start(particles: ParticleSet, options: PpcaOptions, device: torch.device, seed: int) -> _Model:
-    """Take a consensus for the mean, its half-maps for the mask and the image power for the noise."""
-    radius = particles.box_px / 2 - 1
-    grid = FourierGrid(particles.box_px, radius, device)
-    points = ImagePoints.within(particles.box_px, radius, device)
-    half_set = half_sets(particles, seed)
-    half_a, half_b = (
-        accumulate(grid, points, fourier_batches(particles, points, np.flatnonzero(half_set == half)))
-        for half in (0, 1)
-    )
-    mask = solvent_mask(*half_maps(half_a, half_b))
-    mean = reconstruct(half_a, half_b, mask) * mask
-    n_shells = particles.box_px // 2
-    sample = np.sort(np.random.default_rng(seed).permutation(len(particles))[:_SAMPLED_IMAGES])
-    power = sum(
-        (
-            _by_shell(batch.data.abs() ** 2, points, n_shells).sum(dim=0)
-            for batch in fourier_batches(particles, points, sample)
-        ),
-        start=torch.zeros(n_shells, device=device),
-    )
-    mean_power = _shell_power(mean[None])
-    return _Model(
-        volumes=torch.cat([mean[None], torch.zeros((options.components, *mean.shape), device=device)]),
-        mask=mask,
-        noise=power / (torch.bincount(points.shell, minlength=n_shells)[:n_shells].clamp(min=1) * len(sample)),
-        signal=torch.cat([mean_power, 0.1 * mean_power.expand(options.components, -1)]),
-        contrast_deviation=_CONTRAST_DEVIATION,
-    )
-
-
 def _expect(
-    particles: ParticleSet, model: _Model, grid: FourierGrid, points: ImagePoints
+    particles: ParticleSet, model: PpcaModel, grid: FourierGrid, points: ImagePoints
 ) -> Iterator[tuple[Batch, LatentPosterior]]:
     """Yield each batch with the posterior of its latents."""
     values = grid.from_volumes(model.volumes)
@@ -187,8 +117,8 @@ def _expect(
 
 
 def _iterate(
-    particles: ParticleSet, model: _Model, radius: float, latents: Tensor | None, step: Callable[[int], None]
-) -> tuple[_Model, float]:
+    particles: ParticleSet, model: PpcaModel, radius: float, latents: Tensor | None, step: Callable[[int], None]
+) -> tuple[PpcaModel, float]:
     """Do one E-step and one M-step over all images within `radius`, each batch read once.
 
     Args:
@@ -234,18 +164,18 @@ def _iterate(
     volumes = grid.to_volumes(values) * model.mask
     contrast_deviation = model.contrast_deviation
     if latents is None:
-        volumes, variance = _whiten(volumes, variance, moments / len(particles))
+        volumes, variance = whiten(volumes, variance, moments / len(particles))
         # A map that is regularised is too faint: contrasts would grow, and it would fade, without end.
         scale = contrast / len(particles)
         volumes, variance = scale * volumes, scale**2 * variance
         deviation = math.sqrt(max(contrast_square / len(particles) - (scale - 1) ** 2, 0.0)) / scale
         contrast_deviation = min(max(deviation, _LEAST_CONTRAST_DEVIATION), _MOST_CONTRAST_DEVIATION)
     counts = torch.bincount(points.shell, minlength=n_shells)[:n_shells] * len(particles)
-    signal = _shell_power(volumes) + variance * filled
+    signal = shell_power(volumes) + variance * filled
     in_band = torch.arange(n_shells, device=device) <= radius
     coefficients = torch.log(precision / math.pi).double().sum()
     return (
-        _Model(
+        PpcaModel(
             volumes,
             model.mask,
             torch.where(counts > 0, (residual_power / counts.clamp(min=1)).float(), model.noise),
@@ -264,24 +194,7 @@ def _latent_moments(posterior: LatentPosterior) -> Tensor:
     return moments
 
 
-def _whiten(volumes: Tensor, variance: Tensor, moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift and scale the components so that their latents have zero mean and unit covariance; no map changes.
-
-    Parameter-expanded EM (Liu, Rubin & Wu 1998, doi:10.1093/biomet/85.4.755): it converges in far fewer steps.
-
-    Args:
-        volumes: (q + 1, D, D, D).
-        variance: (q + 1, S) posterior variance of their coefficients.
-        moments: (q + 1, q + 1) mean of E[(1, z)(1, z)ᵀ] over images.
-    """
-    shift = moments[0, 1:]
-    factor = torch.linalg.cholesky(moments[1:, 1:] - shift[:, None] * shift).float()
-    mean = volumes[0] + torch.tensordot(shift.float(), volumes[1:], dims=1)
-    components = torch.tensordot(factor.T, volumes[1:], dims=1)
-    return torch.cat([mean[None], components]), torch.cat([variance[:1], (factor**2).T @ variance[1:]])
-
-
-def _row(iteration: int, radius: float, log_likelihood: float, model: _Model) -> dict[str, float]:
+def _row(iteration: int, radius: float, log_likelihood: float, model: PpcaModel) -> dict[str, float]:
     """Return what the history tells of an iteration; the log-likelihood is that of the model before it."""
     flat = model.volumes[1:].flatten(1)
     strengths = torch.linalg.svdvals(flat @ flat.T).sqrt()
@@ -293,7 +206,7 @@ def _row(iteration: int, radius: float, log_likelihood: float, model: _Model) ->
     } | {f"strength_{k + 1}": float(value) for k, value in enumerate(strengths)}
 
 
-def _embed(particles: ParticleSet, model: _Model, step: Callable[[int], None]) -> tuple[Tensor, Tensor, Tensor]:
+def _embed(particles: ParticleSet, model: PpcaModel, step: Callable[[int], None]) -> tuple[Tensor, Tensor, Tensor]:
     """Return posterior mean (N, q) and covariance (N, q, q) of the latents and the contrast (N,) in the full band."""
     radius = particles.box_px / 2 - 1
     grid = FourierGrid(particles.box_px, radius, model.volumes.device)
@@ -309,7 +222,7 @@ def _embed(particles: ParticleSet, model: _Model, step: Callable[[int], None]) -
 
 
 def _principal_axes(
-    model: _Model, latents: Tensor, covariance: Tensor, contrast: Tensor, history: History
+    model: PpcaModel, latents: Tensor, covariance: Tensor, contrast: Tensor, history: History
 ) -> LinearReconstruction:
     """Rotate components to orthogonal ones in order of strength, scaled as `LinearReconstruction` wants them."""
     flat = model.volumes[1:].flatten(1)
@@ -328,19 +241,3 @@ def _principal_axes(
         contrast=as_volume(contrast),
         history=history,
     )
-
-
-def _by_shell(power: Tensor, points: ImagePoints, n_shells: int) -> Tensor:
-    """Sum (n, P) over shells; (n, n_shells)."""
-    sums = torch.zeros((len(power), n_shells), device=power.device)
-    return sums.index_add_(1, points.shell, power)
-
-
-def _shell_power(volumes: Tensor) -> Tensor:
-    """Return the mean |F|² of maps (M, D, D, D) in shells 0 … D/2 - 1; (M, S)."""
-    box_px = volumes.shape[-1]
-    k = torch.fft.fftfreq(box_px, 1 / box_px, device=volumes.device)
-    length = torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1] ** 2)
-    shells = torch.round(length).long().reshape(-1)
-    power = [shell_means(torch.fft.rfftn(volume).abs().reshape(-1) ** 2, shells, box_px // 2) for volume in volumes]
-    return torch.stack(power)
