@@ -110,16 +110,16 @@ def compare_ranks(dataset: Path, work: Path, rank: int, recovar: str) -> None:
 def print_growth(names: list[str], box_px: int, work: Path) -> None:
     """Print a table of cost by number of images; twice the images should take twice the time and no more memory."""
     dataset = datasets.get("igg-pseudo")
-    print("| images of " + f"{box_px} px | " + " | ".join(f"{name} CPU s | peak GB" for name in names) + " |")
-    print("| --- |" + " --- | --- |" * len(names))
+    heads = [f"{name} CPU s | iterations | peak GB" for name in names]
+    print(f"| images of {box_px} px | " + " | ".join(heads) + " |")
+    print("| --- |" + " --- |" * 3 * len(names))
     for images in GROWTH:
         folder = work / f"images-{images}"
         with redirect_stderr(StringIO()):
             make_dataset(dataset, resolve_settings(dataset, "small", images, box_px), Sources(), folder)
-        costs = [run_ours(name, folder, work, {})[0] for name in names]
-        print(
-            f"| {images} | " + " | ".join(f"{cost.cpu_s:.0f} | {cost.peak_gb:.2f}" for cost in costs) + " |", flush=True
-        )
+        runs = [run_ours(name, folder, work, {}) for name in names]
+        cells = [f"{cost.cpu_s:.0f} | {done} | {cost.peak_gb:.2f}" for cost, done in runs]
+        print(f"| {images} | " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ def answer_of(program: str, folder: Path, maps: Path | None, truth: Truth) -> An
         folder: RELION: where run_itNNN_data.star are. RECOVAR: the output of `recovar pipeline`, with /zdim_N of its
             model folder. cryoDRGN: the z.N.pkl to take. CryoArena: a result folder.
         maps: RELION: a folder of reconstructed_classNNN.mrc to take instead of its own maps. RECOVAR and cryoDRGN: a
-            folder of maps, in the order of the rows of its latents.txt (`peer_latents.py`).
+            folder of maps, in the order of the rows of its latents.txt (`peer_latents.py`); None to judge latents only.
         truth: of the dataset.
     """
     if program == "cryoarena":
@@ -39,9 +39,7 @@ def answer_of(program: str, folder: Path, maps: Path | None, truth: Truth) -> An
     if program == "relion":
         return _relion(folder, maps, truth, rows)
     latents = latents_of(program, folder)[rows]
-    if maps is None:
-        raise UserError(f"{folder} needs a folder of maps at latents; make one with the program and peer_latents.py")
-    return Answer(latents, _nearest(maps, latents))
+    return Answer(latents, _no_maps if maps is None else _nearest(maps, latents))
 
 
 def latents_of(program: str, path: Path) -> NDArray[np.float32]:
@@ -74,6 +72,10 @@ def _relion(folder: Path, reconstructed: Path | None, truth: Truth, rows: NDArra
 
     posterior = np.eye(len(own), dtype=np.float32)[number - 1]
     return Answer(posterior, maps_of, posterior)
+
+
+def _no_maps(judged: NDArray[np.int64]) -> NDArray[np.float32]:
+    raise UserError("no maps were made")
 
 
 def _nearest(maps: Path, latents: NDArray[np.float32]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
