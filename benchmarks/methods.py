@@ -78,7 +78,7 @@ def compare_classes(dataset: Path, work: Path, classes: int, iterations: int) ->
     (work / "relion").mkdir(exist_ok=True)
     recipe = read_json(dataset / "dataset.json")["recipe"]
     diameter_A = 0.75 * recipe["box_px"] * recipe["pixel_size_A"]
-    command = ["relion_refine", "--i", "particles.star", "--ref", str(reference), "--ini_high", "20", "--firstiter_cc"]
+    command = ["relion_refine", "--i", "particles.star", "--ref", str(reference), "--ini_high", "60"]
     command += ["--K", str(classes), "--skip_align", "--iter", str(iterations), "--tau2_fudge", "4", "--ctf"]
     command += ["--particle_diameter", f"{diameter_A:.0f}", "--flatten_solvent", "--zero_mask", "--pad", "2"]
     command += ["--norm", "--scale", "--j", "1", "--random_seed", "1", "--o", str(work / "relion" / "run")]
