@@ -14,7 +14,7 @@ from cryoarena.imaging.poses import random_poses
 from cryoarena.methods.band_images import BandImages, by_view
 from cryoarena.methods.base import Run, methods
 from cryoarena.methods.checkpoint import Checkpoint
-from cryoarena.methods.class3d import Class3dOptions, Class3dReconstruction, refill
+from cryoarena.methods.class3d import Class3dOptions, Class3dReconstruction, merge, refill
 from cryoarena.methods.class_maps import class_maps, consensus_of, expect, mean_power
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
@@ -142,7 +142,15 @@ def test_neighbours_by_view_see_nearly_the_same_slice() -> None:
     assert np.median(np.degrees(np.arccos(np.abs(np.sum(rotations[1:, 2] * rotations[:-1, 2], axis=1))))) > 45
 
 
-def test_an_empty_class_takes_half_of_the_largest_along_its_longest_axis() -> None:
+def test_classes_that_exchange_their_images_are_joined() -> None:
+    before = torch.nn.functional.one_hot(torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2, 2]), 3).float()
+    after = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1, 0, 0, 1, 1, 2, 1]), 3).float()
+    joined = merge(before, after)
+    assert joined.sum(dim=0).tolist() == [9, 0, 1]
+    assert torch.equal(merge(before, before), before)
+
+
+def test_an_empty_class_takes_half_of_the_most_spread_along_its_longest_axis() -> None:
     latents = torch.tensor([[-2.0, 0.1], [-1.0, -0.1], [1.0, 0.1], [2.0, -0.1], [0.0, 9.0], [0.0, 9.1]])
     posterior = torch.tensor([[1.0, 0, 0]] * 4 + [[0, 0, 1.0]] * 2)
     filled = refill(posterior, latents)

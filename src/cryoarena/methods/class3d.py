@@ -25,6 +25,10 @@ _FIRST_BAND = 0.25
 _GROWTH, _MARGIN = 1.25, 1.1
 _LEAST_CORRELATION = 0.143
 _SETTLED = 0.005
+# Part of its images that each of two classes hands to the other when chance decides between them.
+_EXCHANGED = 0.2
+# In earlier iterations classes may have much to exchange.
+_FIRST_MERGE = 3
 _LEAST_RADIUS = 4.0
 # of the largest of a shell: images without noise
 _LEAST_NOISE = 1e-6
@@ -39,7 +43,7 @@ class Class3dOptions:
 
     Attributes:
         classes: number of classes K, from 1 to 100.
-        iterations: at most; it stops sooner when fewer than 0.5 % of the images change class.
+        iterations: at most; it stops sooner when less than 0.5 % of the posterior moves to other classes.
     """
 
     classes: int = 10
@@ -214,13 +218,15 @@ class _Classification:
         posterior, left, log_likelihood = expect(images, model, state.posterior, state.noise[inside])
         noise = state.noise.clone()
         noise[inside] = left.clamp(min=_LEAST_NOISE * float(left.max()))
-        changed = float((posterior.argmax(dim=1) != state.posterior.argmax(dim=1)).float().mean())
+        changed = float((posterior - state.posterior).abs().sum(dim=1).mean()) / 2
         supported = _first_below(model.correlation, _LEAST_CORRELATION)
         radius = max(state.radius, min(self._full_radius, _GROWTH * state.radius, _MARGIN * supported + 1))
         grown = math.floor(radius) > math.floor(state.radius)
+        settled = not grown and changed < _SETTLED
+        if iteration >= _FIRST_MERGE:
+            posterior = merge(state.posterior, posterior)
         if iteration < self._iterations / 2:
             posterior = refill(posterior, state.latents)
-        settled = not grown and changed < _SETTLED
         numbers = {
             "iteration": iteration + 1.0,
             "radius_px": state.radius,
@@ -246,8 +252,22 @@ class _Classification:
         return self._images
 
 
+def merge(before: Tensor, after: Tensor) -> Tensor:
+    """Join classes that exchange their images from one iteration to the next: their maps differ by noise alone.
+
+    Args:
+        before, after: (N, K) posteriors of two iterations.
+    """
+    joined = after.clone()
+    handed = before.T @ after / before.sum(dim=0).clamp(min=1e-30)[:, None]
+    for a, b in torch.nonzero(torch.triu(torch.minimum(handed, handed.T), 1) > _EXCHANGED).tolist():
+        joined[:, a] += joined[:, b]
+        joined[:, b] = 0
+    return joined
+
+
 def refill(posterior: Tensor, latents: Tensor) -> Tensor:
-    """Give empty classes half of the images of the largest, split at the median of their first principal axis.
+    """Give empty classes half of the images of the most spread one, split at the median of its first principal axis.
 
     Args:
         posterior: (N, K).
@@ -255,16 +275,25 @@ def refill(posterior: Tensor, latents: Tensor) -> Tensor:
     """
     filled = posterior.clone()
     for k in torch.nonzero(posterior.sum(dim=0) < _EMPTY * len(posterior) / posterior.shape[1])[:, 0].tolist():
-        largest = int(filled.sum(dim=0).argmax())
-        rows = torch.nonzero(filled.argmax(dim=1) == largest)[:, 0]
-        if len(rows) < 2:
+        assigned = filled.argmax(dim=1)
+        spread = [_spread(latents[assigned == other]) for other in range(filled.shape[1])]
+        widest = max(range(len(spread)), key=lambda other: spread[other][0])
+        if spread[widest][0] == 0:
             break
-        centred = latents[rows] - latents[rows].mean(dim=0)
-        along = centred @ torch.linalg.svd(centred, full_matrices=False)[2][0]
+        rows = torch.nonzero(assigned == widest)[:, 0]
+        along = latents[rows] @ spread[widest][1]
         moved = rows[along > along.median()]
-        filled[moved, k] += filled[moved, largest]
-        filled[moved, largest] = 0
+        filled[moved, k] += filled[moved, widest]
+        filled[moved, widest] = 0
     return filled
+
+
+def _spread(latents: Tensor) -> tuple[float, Tensor]:
+    """Return the sum of squares of latents (n, q) along their first principal axis, and that axis (q,)."""
+    if len(latents) < 2:
+        return 0.0, latents.new_zeros(latents.shape[1])
+    _, strength, axes = torch.linalg.svd(latents - latents.mean(dim=0), full_matrices=False)
+    return float(strength[0]) ** 2, axes[0]
 
 
 def _first_below(values: Tensor, threshold: float) -> int:
