@@ -124,7 +124,7 @@ class Class3d(Method[Class3dOptions]):
             else (_State.of_arrays(saved[0], torch.device(run.device)), saved[1])
         )
         while len(history) < options.iterations and not state.settled:
-            state, numbers = classification.iterate(state, len(history))
+            state, numbers = classification.iterate(state, history)
             history.append(numbers)
             run.checkpoint.save(state.as_arrays(), history)
             run.progress(len(history), options.iterations, f"|k| <= {state.radius:.0f}")
@@ -206,11 +206,11 @@ class _Classification:
         latents = latent_sketch(
             images, self._consensus.cropped(images), noise[: images.n_shells], components, self._seed
         )
-        found = KMeans(self._classes, n_init=4, random_state=self._seed).fit(latents.cpu().numpy()).labels_
+        found = KMeans(self._classes, n_init=10, random_state=self._seed).fit(latents.cpu().numpy()).labels_
         posterior = torch.nn.functional.one_hot(torch.as_tensor(found, device=self._device).long(), self._classes)
         return _State(posterior.float(), noise, latents, radius, False)
 
-    def iterate(self, state: _State, iteration: int) -> tuple[_State, dict[str, float]]:
+    def iterate(self, state: _State, history: list[dict[str, float]]) -> tuple[_State, dict[str, float]]:
         """Estimate maps, then posteriors and noise, then the band that they support."""
         images = self._at(state.radius)
         inside = slice(0, images.n_shells)
@@ -222,13 +222,16 @@ class _Classification:
         supported = _first_below(model.correlation, _LEAST_CORRELATION)
         radius = max(state.radius, min(self._full_radius, _GROWTH * state.radius, _MARGIN * supported + 1))
         grown = math.floor(radius) > math.floor(state.radius)
-        settled = not grown and changed < _SETTLED
-        if iteration >= _FIRST_MERGE:
+        refilling = len(history) < self._iterations / 2
+        earlier = history[-2]["log_likelihood_per_image"] if len(history) > 1 else -math.inf
+        stalled = not refilling and log_likelihood <= earlier
+        settled = not grown and (changed < _SETTLED or stalled)
+        if len(history) >= _FIRST_MERGE:
             posterior = merge(state.posterior, posterior)
-        if iteration < self._iterations / 2:
+        if refilling:
             posterior = refill(posterior, state.latents)
         numbers = {
-            "iteration": iteration + 1.0,
+            "iteration": len(history) + 1.0,
             "radius_px": state.radius,
             "log_likelihood_per_image": log_likelihood,
             "changed": changed,
@@ -269,14 +272,18 @@ def merge(before: Tensor, after: Tensor) -> Tensor:
 def refill(posterior: Tensor, latents: Tensor) -> Tensor:
     """Give empty classes half of the images of the most spread one, split at the median of its first principal axis.
 
+    Of pure classes all are as much spread as the noise makes them; one that holds two conformations is more so. Those
+    with less than half of an equal share of the images stay whole.
+
     Args:
         posterior: (N, K).
         latents: (N, q) coordinates of the images.
     """
     filled = posterior.clone()
-    for k in torch.nonzero(posterior.sum(dim=0) < _EMPTY * len(posterior) / posterior.shape[1])[:, 0].tolist():
+    share = len(posterior) / posterior.shape[1]
+    for k in torch.nonzero(posterior.sum(dim=0) < _EMPTY * share)[:, 0].tolist():
         assigned = filled.argmax(dim=1)
-        spread = [_spread(latents[assigned == other]) for other in range(filled.shape[1])]
+        spread = [_spread(latents[assigned == other], share / 2) for other in range(filled.shape[1])]
         widest = max(range(len(spread)), key=lambda other: spread[other][0])
         if spread[widest][0] == 0:
             break
@@ -288,12 +295,12 @@ def refill(posterior: Tensor, latents: Tensor) -> Tensor:
     return filled
 
 
-def _spread(latents: Tensor) -> tuple[float, Tensor]:
-    """Return the sum of squares of latents (n, q) along their first principal axis, and that axis (q,)."""
-    if len(latents) < 2:
+def _spread(latents: Tensor, fewest: float) -> tuple[float, Tensor]:
+    """Return the variance of latents (n, q) along their first principal axis, 0 of few of them, and the axis (q,)."""
+    if len(latents) < max(2, fewest):
         return 0.0, latents.new_zeros(latents.shape[1])
     _, strength, axes = torch.linalg.svd(latents - latents.mean(dim=0), full_matrices=False)
-    return float(strength[0]) ** 2, axes[0]
+    return float(strength[0]) ** 2 / len(latents), axes[0]
 
 
 def _first_below(values: Tensor, threshold: float) -> int:
