@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsRegressor
 
+from cryoarena.datasets.realism import Realism
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.imaging.poses import random_poses
 from cryoarena.methods.base import Run, methods
@@ -15,7 +16,6 @@ from cryoarena.methods.checkpoint import Checkpoint
 from cryoarena.methods.covariance import CovarianceOptions, CovarianceReconstruction
 from cryoarena.methods.covariance_columns import ColumnSums, choose_pivots
 from cryoarena.methods.kernel_regression import Candidate, best_of
-from cryoarena.methods.linear_model import fit_prior, latent_posterior
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.fsc import fsc, fsc_auc
@@ -144,33 +144,6 @@ def test_pivots_are_low_frequencies_apart_from_each_other_and_their_conjugates()
     assert distance.min() >= 1.6
 
 
-def products_of(latents: np.ndarray, contrast: np.ndarray, noise: float, rng: np.random.Generator) -> torch.Tensor:
-    """Return the products of images in a space of 40 real coefficients, over the noise variance."""
-    n, q = latents.shape
-    maps = rng.normal(size=(n, q + 1, 40))
-    maps[:, 0] += 2
-    images = contrast[:, None] * (maps[:, 0] + np.einsum("nq,nqk->nk", latents, maps[:, 1:]))
-    images += np.sqrt(noise) * rng.normal(size=images.shape)
-    every = np.concatenate([images[:, None], maps], axis=1)
-    return torch.from_numpy(np.einsum("nak,nbk->nab", every, every) / noise).float()
-
-
-def test_the_prior_and_the_contrast_are_those_of_the_images() -> None:
-    rng = np.random.default_rng(0)
-    true_prior = np.array([[2.0, 0.5], [0.5, 0.5]])
-    latents = rng.multivariate_normal(np.zeros(2), true_prior, 3000)
-    contrast = 1 + 0.15 * rng.normal(size=3000)
-    products = products_of(latents, contrast, 1.0, rng)
-    found = fit_prior(products, torch.eye(2), 0.01, 60)
-    np.testing.assert_allclose(found.prior, true_prior, atol=0.15)
-    assert np.sqrt(found.contrast_variance) == pytest.approx(0.15, abs=0.05)
-    error = (found.mean.numpy() - latents) / np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))
-    # Posterior deviations tell the real errors.
-    assert error.std() == pytest.approx(1, abs=0.15)
-    fixed = latent_posterior(products, torch.from_numpy(true_prior).float(), 0.0)
-    assert (fixed.contrast == 1).all()
-
-
 def test_the_bandwidth_is_chosen_for_each_place() -> None:
     # On the left the maps differ between bandwidths, on the right they do not: narrow there, wide here.
     rng = np.random.default_rng(0)
@@ -192,10 +165,18 @@ def test_the_bandwidth_is_chosen_for_each_place() -> None:
     assert found[left & (y > 1)].sum() > 3 * found[left & (y < -1)].sum()
 
 
-def test_two_images_are_too_few_and_thirty_give_a_result(dataset: tuple[ParticleSet, Truth]) -> None:
-    options = CovarianceOptions(pivots=10, refinements=1)
-    with pytest.raises(ValueError, match="no covariance that its two halves share"):
-        methods.get("covariance").fit(dataset[0].subset(np.arange(2)), options, Run())
-    found = methods.get("covariance").fit(dataset[0].subset(np.arange(30)), options, Run())
+@pytest.mark.parametrize("images", [2, 30])
+def test_few_images_give_a_result(dataset: tuple[ParticleSet, Truth], images: int) -> None:
+    few = dataset[0].subset(np.arange(images))
+    found = methods.get("covariance").fit(few, CovarianceOptions(pivots=10, refinements=1), Run())
+    assert np.isfinite(found.embedding).all()
+    assert np.isfinite(found.volumes_at(found.embedding[:1])).all()
+
+
+@pytest.mark.parametrize(("snr", "junk"), [(0.001, 0.0), (0.05, 0.6)])
+def test_noise_and_junk_give_a_result(tmp_path: Path, snr: float, junk: float) -> None:
+    folder = make_small_dataset(tmp_path / "d", images=200, snr=snr, realism=Realism(junk_noise=junk))
+    found = methods.get("covariance").fit(open_particles(folder), CovarianceOptions(pivots=20), Run())
+    assert found.embedding.shape == (200, 10)
     assert np.isfinite(found.embedding).all()
     assert np.isfinite(found.volumes_at(found.embedding[:1])).all()

@@ -1,6 +1,6 @@
 """Covariance of maps, principal volumes, and kernel regression in their latent space: the family of RECOVAR."""
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cryoarena.files import read_json, write_json
-from cryoarena.methods.backprojection import accumulate, lightly_regularised
+from cryoarena.methods.backprojection import Accumulated, half_maps
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.batches import fourier_batches
-from cryoarena.methods.consensus import random_halves
-from cryoarena.methods.covariance_subspace import BandImages, Subspace, first_subspace, refined
-from cryoarena.methods.image_passes import ImagePasses
+from cryoarena.methods.checkpoint import History
+from cryoarena.methods.consensus import half_sets
+from cryoarena.methods.covariance_subspace import columns_model
 from cryoarena.methods.kernel_regression import Candidate, KernelRegression, candidate_of
+from cryoarena.methods.ppca_model import PpcaModel
+from cryoarena.methods.ppca_steps import embed, iterate, principal_turn, told
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.filters import fourier_crop_volume
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints
 
 _ARRAYS = ("latents", "precision", "contrast", "half_set", "mask", "consensus")
 _SHOWN_AXES = 3
@@ -40,7 +41,7 @@ class CovarianceOptions:
     components: int = 10
     pivots: int = 200
     band: int = 31
-    refinements: int = 2
+    refinements: int = 4
 
 
 class CovarianceReconstruction(Reconstruction):
@@ -108,42 +109,43 @@ class Covariance(Method[CovarianceOptions]):
     def fit(self, particles: ParticleSet, options: CovarianceOptions, run: Run) -> CovarianceReconstruction:
         """Estimate principal volumes and latents; go on from the last step that was saved."""
         device = torch.device(run.device)
-        half_set = random_halves(len(particles), run.seed) if particles.half_set is None else particles.half_set
+        half_set = half_sets(particles, run.seed)
         radius = min(particles.box_px / 2 - 1, options.band)
-        side = 2 * (int(radius) + 1)
+        passes = 3 + options.refinements
+
+        def step(done: int) -> None:
+            run.progress(passes_done * len(particles) + done, passes * len(particles), f"|k| <= {radius:.0f}")
+
+        passes_done = 0
         saved = run.checkpoint.load()
-        done = 3 + 2 * (len(saved[1]) - 1) if saved else 0
-        passes = ImagePasses(run.progress, len(particles), 3 + 2 * options.refinements, done)
-        if saved:
-            arrays, history = saved
-            everything = Candidate.of_array(torch.as_tensor(arrays["consensus"]).to(device))
-            mask = torch.as_tensor(arrays["mask"]).to(device)
-            images = BandImages(particles, radius, _cropped(mask, side).clamp(0, 1), passes)
-            subspace = Subspace.of_arrays(arrays, device)
+        if saved is None:
+            everything, mask = _consensus(particles, half_set, device, step)
+            passes_done = 1
+            model = columns_model(
+                particles, half_set, everything.whole * mask, mask, options.components, options.pivots, radius, step
+            )
+            history: History = []
+            run.checkpoint.save(model.to_state() | {"consensus": everything.as_array()}, history)
         else:
-            everything, mask = _consensus(particles, half_set, device, passes)
-            images = BandImages(particles, radius, _cropped(mask, side).clamp(0, 1), passes)
-            # Cropped maps keep their density; here their Fourier coefficients must stay.
-            mean = _cropped(everything.whole * mask, side) * (particles.box_px / side) ** 3
-            subspace = first_subspace(images, half_set, mean, options.components, options.pivots)
-            history = [_told(subspace)]
-        while True:
-            kept = {"mask": as_volume(mask), "consensus": everything.as_array()}
-            run.checkpoint.save(subspace.arrays() | kept, history)
-            if len(history) > options.refinements:
-                break
-            subspace = refined(images, subspace)
-            history.append(_told(subspace))
-        strength = subspace.strength
-        # Where latents have no posterior variance of their own, the prior still is finite.
-        precision = torch.linalg.inv(subspace.covariance) / (strength[:, None] * strength)
+            model, history = PpcaModel.of_state(saved[0], device), saved[1]
+            everything = Candidate.of_array(torch.as_tensor(saved[0]["consensus"], dtype=torch.float32, device=device))
+        while len(history) < options.refinements:
+            passes_done = 2 + len(history)
+            model, log_likelihood = iterate(particles, model, radius, None, step)
+            history.append(told(len(history), radius, log_likelihood, model))
+            run.checkpoint.save(model.to_state() | {"consensus": everything.as_array()}, history)
+        passes_done = passes - 1
+        latents, covariance, contrast = embed(particles, model, radius, step)
+        turn = principal_turn(model.volumes[1:])
+        # Where images say nothing at all, the posterior still is the prior, whose variance is one.
+        back = torch.linalg.inv(turn)
         regression = KernelRegression(
             particles,
             half_set,
-            subspace.latents * strength,
-            precision,
-            subspace.contrast[:, 0],
-            mask,
+            latents @ turn,
+            back @ torch.linalg.inv(covariance) @ back.T,
+            contrast,
+            model.mask,
             everything,
             device,
         )
@@ -167,26 +169,19 @@ class Covariance(Method[CovarianceOptions]):
 
 
 def _consensus(
-    particles: ParticleSet, half_set: NDArray[np.int64], device: torch.device, passes: ImagePasses
+    particles: ParticleSet, half_set: NDArray[np.int64], device: torch.device, step: Callable[[int], None]
 ) -> tuple[Candidate, Tensor]:
-    """Return the maps (D, D, D) of all images, whatever their latents, and the solvent mask."""
+    """Return the maps of all images, whatever their latents, and the solvent mask (D, D, D)."""
     radius = particles.box_px / 2 - 1
     grid = FourierGrid(particles.box_px, radius, device)
     points = ImagePoints.within(particles.box_px, radius, device)
-    batches = (fourier_batches(particles, points, np.flatnonzero(half_set == half)) for half in (0, 1))
-    half_a, half_b = (accumulate(grid, points, passes.count(part, "consensus")).completed() for part in batches)
-    mask = solvent_mask(*(lightly_regularised(grid, *half)[0] for half in (half_a, half_b)))
-    return candidate_of(grid, (half_a[0], half_a[1]), (half_b[0], half_b[1]), mask), mask
-
-
-def _cropped(volume: Tensor, box_px: int) -> Tensor:
-    return torch.from_numpy(fourier_crop_volume(as_volume(volume), box_px)).to(volume.device)
-
-
-def _told(subspace: Subspace) -> dict[str, float]:
-    """Return what the history tells of a step."""
-    told = {f"strength_{number + 1}": float(value) for number, value in enumerate(subspace.strength)}
-    return told | {
-        "contrast_deviation": math.sqrt(float(subspace.contrast_variance)),
-        "noise": float(subspace.noise.mean()),
-    }
+    halves = [Accumulated(grid, grid.accumulator(maps=1, weights=1)) for _ in range(2)]
+    done = 0
+    for half in (0, 1):
+        for batch in fourier_batches(particles, points, np.flatnonzero(half_set == half)):
+            halves[half].add(batch, points)
+            done += len(batch.rows)
+            step(done)
+    mask = solvent_mask(*half_maps(halves[0], halves[1]))
+    half_a, half_b = ((data, weight) for data, weight in (half.completed() for half in halves))
+    return candidate_of(grid, half_a, half_b, mask), mask

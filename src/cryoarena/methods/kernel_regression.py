@@ -24,6 +24,7 @@ _BANDWIDTHS = 6
 _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
 _MOST_IMAGES, _MOST_FRACTION = 10_000, 0.5
 _LOWEST_BANDS = 4
+_LEAST_SQUARE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ class KernelRegression:
                         factors * contrast**2,
                     )
             done = count
-            candidates.append(_candidate(grid, sums, 1 / float(square[order[count - 1]]), self.mask))
+            candidates.append(
+                _candidate(grid, sums, 1 / max(float(square[order[count - 1]]), _LEAST_SQUARE), self.mask)
+            )
         return [*candidates, self.everything]
 
 
