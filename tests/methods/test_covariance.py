@@ -135,6 +135,22 @@ def test_a_column_is_the_covariance_of_the_slices_without_the_noise() -> None:
         assert abs(here - at_pivot * at_pivot.real) < 0.3 * at_pivot.abs() ** 2
 
 
+def test_compiled_columns_and_those_by_tensors_agree() -> None:
+    rng = np.random.default_rng(1)
+    points = ImagePoints.within(16, 7.0, CPU)
+    coarse = FourierGrid(16, 7.0, CPU, oversampling=1)
+    pivots = choose_pivots(20, 1.0, np.linspace(1, 0, 7))
+    n = 40
+    rotations = torch.from_numpy(random_poses(n, 0.0, rng).rotation_object_to_image).float()
+    data = torch.complex(*(torch.from_numpy(rng.normal(size=(n, len(points)))).float() for _ in range(2)))
+    batch = Batch(np.arange(n), data, torch.from_numpy(rng.uniform(0.2, 1, data.shape)).float(), rotations)
+    compiled, by_tensors = (ColumnSums.empty(coarse, pivots) for _ in range(2))
+    compiled.add(batch, data, points)
+    by_tensors.add_by_tensors(batch, data, points)
+    assert compiled.sums.abs().max() > 1
+    torch.testing.assert_close(compiled.sums, by_tensors.sums, rtol=1e-3, atol=1e-3)
+
+
 def test_pivots_are_low_frequencies_apart_from_each_other_and_their_conjugates() -> None:
     pivots = choose_pivots(50, 1.6, np.linspace(1, 0, 16))
     assert len(pivots) == 50

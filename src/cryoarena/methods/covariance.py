@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from cryoarena.methods.ppca_model import PpcaModel
 from cryoarena.methods.ppca_steps import embed, iterate, principal_turn, told
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
 _ARRAYS = ("latents", "precision", "contrast", "half_set", "mask", "consensus")
 _SHOWN_AXES = 3
@@ -65,16 +66,17 @@ class CovarianceReconstruction(Reconstruction):
 
     def save(self, folder: Path) -> None:
         """Write latents, their precisions, contrasts, half-sets, mask and consensus."""
-        arrays = {
-            "latents": self._regression.latents,
-            "precision": self._regression.precision,
-            "contrast": self._regression.contrast,
-            "half_set": self._regression.half_set,
-            "mask": self._regression.mask,
-            "consensus": self._regression.everything.as_array(),
+        regression = self._regression
+        arrays: dict[str, NDArray[Any]] = {
+            "latents": as_volume(regression.latents),
+            "precision": as_volume(regression.precision),
+            "contrast": as_volume(regression.contrast),
+            "half_set": regression.half_set,
+            "mask": as_volume(regression.mask),
+            "consensus": regression.everything.as_array(),
         }
         for name, array in arrays.items():
-            np.save(folder / f"{name}.npy", np.asarray(array))
+            np.save(folder / f"{name}.npy", array)
         write_json(folder / "history.json", self.history)
 
 

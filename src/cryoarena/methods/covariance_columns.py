@@ -17,6 +17,7 @@ from cryoarena.methods.backprojection import half_set_fsc, half_set_prior, light
 from cryoarena.methods.batches import Batch
 from cryoarena.volumes import pivot_sums_cpu
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
+from cryoarena.volumes.trilinear_cpu import use_threads
 
 # of the mean weight of an image at a pivot: less adds work and hardly any information
 _LEAST_WEIGHT = 0.1
@@ -61,6 +62,9 @@ class ColumnSums:
 
     def add(self, batch: Batch, residual: Tensor, points: ImagePoints) -> None:
         """Add a batch whose residuals (n, P) from the mean are given."""
+        if self.grid.device.type != "cpu":
+            self.add_by_tensors(batch, residual, points)
+            return
         plane = torch.stack([points.kx, points.ky], dim=1).float()
         low = plane.norm(dim=1) <= float(np.linalg.norm(self.pivots, axis=1).max()) + 2
         data = torch.view_as_real(batch.ctf * residual).contiguous()
@@ -77,6 +81,7 @@ class ColumnSums:
             value,
             value_weight,
         )
+        use_threads()
         pivot_sums_cpu.add_columns(
             self.pivots,
             self.grid.reach,
@@ -89,6 +94,36 @@ class ColumnSums:
             _LEAST_WEIGHT * value_weight.mean(axis=0),
             self.sums.numpy(),
         )
+
+    def add_by_tensors(self, batch: Batch, residual: Tensor, points: ImagePoints) -> None:
+        """Do what `add` does by tensor operations, on any device."""
+        device = self.grid.device
+        n, n_pivots = len(residual), len(self.pivots)
+        corners, shares, sign = self.grid.corners(points, batch.rotations)
+        shape = (n, len(points), 8)
+        corners, shares = corners.reshape(shape), shares.reshape(shape)
+        data = batch.ctf * residual
+        real, imaginary, weight = data.real, sign.reshape(shape[:2]) * data.imag, batch.ctf**2
+        pivot = torch.as_tensor(self._pivot_of(), device=device)[corners]
+        image, point, corner = torch.nonzero(pivot, as_tuple=True)
+        number = pivot[image, point, corner]
+        parts = torch.stack([real[image, point], number.sign() * imaginary[image, point], weight[image, point]], dim=1)
+        values = torch.zeros((n * n_pivots, 3), device=device)
+        values.index_add_(0, image * n_pivots + number.abs() - 1, parts * shares[image, point, corner, None])
+        values = values.reshape(n, n_pivots, 3)
+        least = _LEAST_WEIGHT * values[:, :, 2].mean(dim=0)
+        for j in range(n_pivots):
+            seen = torch.nonzero(values[:, j, 2] > least[j])[:, 0]
+            own = (shares[seen] * (pivot[seen] == j + 1)).sum(dim=2)
+            conjugate = (shares[seen] * (pivot[seen] == -(j + 1))).sum(dim=2)
+            re, im, by = real[seen], imaginary[seen], weight[seen]
+            a = values[seen, j, 0, None] - (own + conjugate) * re
+            b = values[seen, j, 1, None] - (own - conjugate) * im
+            w = values[seen, j, 2, None] - (own + conjugate) * by
+            rows = torch.stack([re * a, im * a, re * b, im * b, by * w], dim=2).reshape(-1, 5)
+            for at in range(8):
+                spread = rows * shares[seen, :, at].reshape(-1, 1)
+                self.sums[j].index_add_(0, corners[seen, :, at].reshape(-1), spread)
 
     def _pivot_of(self) -> NDArray[np.int64]:
         nz, ny, nx = self.grid.shape

@@ -107,7 +107,7 @@ class FourierGrid:
         """Return kx, ky (P, 2) in grid steps."""
         return torch.stack([points.kx, points.ky], dim=1).float() * self.oversampling
 
-    def _corners(self, points: ImagePoints, rotations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def corners(self, points: ImagePoints, rotations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return voxel numbers and weights (n·P, 8), and the sign of the imaginary part (n·P,)."""
         plane = self._plane(points)
         # F2(k) = F3(kx R[0] + ky R[1]): the rows of R are the image axes in the object's frame.
@@ -151,7 +151,7 @@ class FourierGrid:
 
     def slices_by_tensors(self, values: Tensor, points: ImagePoints, rotations: Tensor) -> Tensor:
         """Do what `slices` does by tensor operations, on any device."""
-        corners, weights, sign = self._corners(points, rotations)
+        corners, weights, sign = self.corners(points, rotations)
         table = values.reshape(self.size, -1)
         flat = torch.nn.functional.embedding_bag(corners, table, per_sample_weights=weights, mode="sum")
         pairs = flat.reshape(len(corners), -1, 2) * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
@@ -215,7 +215,7 @@ class FourierGrid:
         at_once = max(1, _POINTS_AT_ONCE // len(points))
         for start in range(0, len(rotations), at_once):
             part = slice(start, start + at_once)
-            corners, weights, sign = self._corners(points, rotations[part])
+            corners, weights, sign = self.corners(points, rotations[part])
             products = data[part, :, None] * data_by[part, None, :]
             pairs = torch.view_as_real(products.reshape(len(corners), data_by.shape[1]))
             pairs = pairs * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
