@@ -90,7 +90,7 @@ def test_it_is_kept_and_what_is_missing_is_made_again(computed: tuple[Truth, Lim
     kept = {path: path.read_bytes() for path in sorted(folder.iterdir())}
     assert {"floor.json", "ceiling.json", "bayes.json", "rigid_body_0001.mrc"} <= {path.name for path in kept}
     assert limits_of(truth) == limits
-    for lost in ("floor.json", "bayes.json", "log_likelihood.npy", "consensus.mrc", "consensus.json"):
+    for lost in ("floor.json", "bayes.json", "log_likelihood.npy", "consensus_map.mrc", "consensus.json"):
         (folder / lost).unlink()
     assert limits_of(truth) == limits
     assert read_json(folder / "floor.json") == limits["floor"]

@@ -62,7 +62,7 @@ class Observers:
 
     def consensus(self) -> Observation:
         """One map for all."""
-        path = self._folder / "consensus.mrc"
+        path = self._folder / "consensus_map.mrc"
         if not path.exists():
             method = methods.get("consensus")
             with progress_bar("Floor: consensus") as report:

@@ -1,0 +1,49 @@
+"""A run that is killed and repeated ends as if nothing had happened."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryoarena.benchmark.run_cell import run_method
+from simulated import make_small_dataset
+
+OPTIONS = {
+    "class3d": {"classes": "3", "iterations": "6"},
+    "ppca": {"components": "2", "iterations": "6"},
+    "covariance": {"components": "2", "pivots": "20"},
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=400, snr=0.05)
+
+
+@pytest.mark.parametrize("method", sorted(OPTIONS))
+def test_killed_and_repeated_equals_undisturbed(dataset: Path, tmp_path: Path, method: str) -> None:
+    killed, state = tmp_path / "killed", tmp_path / ".killed.checkpoint.npz"
+    options = [part for key, value in OPTIONS[method].items() for part in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-m", "cryoarena.cli", "run", method, str(dataset), "-o", str(killed), *options]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert state.exists()
+    assert not killed.exists()
+    assert run_method(method, dataset, killed, OPTIONS[method])["status"] == "ok"
+    assert not state.exists()
+    run_method(method, dataset, tmp_path / "undisturbed", OPTIONS[method])
+    for path in sorted((tmp_path / "undisturbed").rglob("*.npy")):
+        np.testing.assert_array_equal(np.load(path), np.load(killed / path.relative_to(tmp_path / "undisturbed")))
+
+
+def test_the_state_of_another_run_and_a_damaged_one_are_not_taken(dataset: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / ".another.checkpoint.npz", _identity="another", _history="[]")
+    (tmp_path / ".damaged.checkpoint.npz").write_bytes(b"damaged")
+    for name in ("another", "damaged"):
+        assert run_method("ppca", dataset, tmp_path / name, {"components": "2", "iterations": "1"})["status"] == "ok"
