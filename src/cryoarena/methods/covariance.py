@@ -184,6 +184,6 @@ def _consensus(
             halves[half].add(batch, points)
             done += len(batch.rows)
             step(done)
-    mask = solvent_mask(*half_maps(halves[0], halves[1]))
-    half_a, half_b = ((data, weight) for data, weight in (half.completed() for half in halves))
-    return candidate_of(grid, half_a, half_b, mask), mask
+    half_a, half_b = half_maps(halves[0], halves[1])
+    mask = solvent_mask(half_a, half_b)
+    return candidate_of(half_a, half_b, torch.zeros_like(mask), mask), mask

@@ -1,10 +1,11 @@
 """Maps at a latent by kernel regression over images, with a bandwidth chosen per frequency band and neighbourhood.
 
-x(h) = argmin Σ_i K(d_i / h) |y_i - CTF · slice(x)|² / σ² + |x|²/τ², where d_i is the distance of image i's latent from
+x(h) = argmin Σ_i K(d_i / h) |y_i - CTF · slice(x)|² / σ², where d_i is the distance of image i's latent from
 the one asked for in units of its posterior, and K is Epanechnikov's kernel (Gilles & Singer 2025,
 doi:10.1073/pnas.2419140122, eqs. 16-19). A narrow kernel is noisy, a wide one mixes conformations. Each half-set's map
 at bandwidth h is compared with the other's at the narrowest, whose noise is independent and whose bias is least; in
-every band and neighbourhood the bandwidth with the smallest difference is taken.
+every band and neighbourhood the bandwidth with the smallest difference is taken. The map is the consensus plus the
+difference from it, filtered locally by what the half-sets have in common (`local_wiener`).
 """
 
 import math
@@ -15,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryoarena.methods.backprojection import half_set_fsc, half_set_prior, lightly_regularised
+from cryoarena.methods.backprojection import half_set_fsc, lightly_regularised
 from cryoarena.methods.batches import fourier_batches
+from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
@@ -101,9 +103,9 @@ class KernelRegression:
                         factors * contrast**2,
                     )
             done = count
-            candidates.append(
-                _candidate(grid, sums, 1 / max(float(square[order[count - 1]]), _LEAST_SQUARE), self.mask)
-            )
+            over_square = 1 / max(float(square[order[count - 1]]), _LEAST_SQUARE)
+            half_a, half_b = (_half_map(grid, half, over_square) for half in sums)
+            candidates.append(candidate_of(half_a, half_b, self.everything.whole, self.mask))
         return [*candidates, self.everything]
 
 
@@ -114,27 +116,25 @@ def _image_counts(n: int) -> list[int]:
     return sorted({round(count) for count in np.geomspace(fewest, most, _BANDWIDTHS)})
 
 
-def _candidate(grid: FourierGrid, sums: list[Tensor], over_square: float, mask: Tensor) -> Candidate:
-    """Return the maps for the kernel 1 - d² · over_square from both half-sets' sums."""
-    halves = []
-    for half in sums:
-        data, weight = grid.complete(half, maps=2)
-        kernel = (weight[:, 0] - over_square * weight[:, 1]).clamp(min=0)
-        halves.append((data[:, :1] - over_square * data[:, 1:], kernel))
-    return candidate_of(grid, halves[0], halves[1], mask)
+def _half_map(grid: FourierGrid, sums: Tensor, over_square: float) -> Tensor:
+    """Return the map for the kernel 1 - d² · over_square from a half-set's sums."""
+    data, weight = grid.complete(sums, maps=2)
+    kernel = (weight[:, 0] - over_square * weight[:, 1]).clamp(min=0)
+    return lightly_regularised(grid, data[:, :1] - over_square * data[:, 1:], kernel)[0]
 
 
-def candidate_of(
-    grid: FourierGrid, half_a: tuple[Tensor, Tensor], half_b: tuple[Tensor, Tensor], mask: Tensor
-) -> Candidate:
-    """Return the maps of two half-sets' data (V, 1, 2) and weight (V,)."""
-    unbiased = (lightly_regularised(grid, *half_a)[0], lightly_regularised(grid, *half_b)[0])
-    fsc = half_set_fsc(unbiased[0][None], unbiased[1][None], mask)
-    prior = half_set_prior(grid, half_a[1] + half_b[1], fsc)
-    whole = grid.to_volumes((half_a[0] + half_b[0]) / (half_a[1] + half_b[1] + prior)[:, None, None])[0]
-    # The Wiener filter of one half, for weights that are even in a shell.
-    halves = (_filtered(unbiased[0], fsc), _filtered(unbiased[1], fsc))
-    return Candidate(unbiased, halves, whole)
+def candidate_of(half_a: Tensor, half_b: Tensor, around: Tensor, mask: Tensor) -> Candidate:
+    """Return the maps of two half-sets together: a known map and their locally filtered difference from it.
+
+    Args:
+        half_a, half_b: (D, D, D) not filtered.
+        around: (D, D, D) what the maps are shrunk to.
+        mask: (D, D, D).
+    """
+    fsc = half_set_fsc(half_a[None], half_b[None], mask)
+    one = torch.ones(1, device=mask.device)
+    difference = local_wiener((half_a - around)[None], (half_b - around)[None], one, one, mask).maps[0]
+    return Candidate((half_a, half_b), (_filtered(half_a, fsc), _filtered(half_b, fsc)), around + difference)
 
 
 def _filtered(volume: Tensor, by_shell: Tensor) -> Tensor:
