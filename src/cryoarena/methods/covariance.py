@@ -17,14 +17,15 @@ from cryoarena.methods.batches import fourier_batches
 from cryoarena.methods.checkpoint import History
 from cryoarena.methods.consensus import half_sets
 from cryoarena.methods.covariance_subspace import columns_model
-from cryoarena.methods.kernel_regression import Candidate, KernelRegression, candidate_of
+from cryoarena.methods.kernel_regression import KernelRegression
+from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.ppca_model import PpcaModel
 from cryoarena.methods.ppca_steps import embed, iterate, principal_turn, told
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
-_ARRAYS = ("latents", "precision", "contrast", "half_set", "mask", "consensus")
+_ARRAYS = ("latents", "precision", "contrast", "half_set", "mask", "everything")
 _SHOWN_AXES = 3
 
 
@@ -73,7 +74,7 @@ class CovarianceReconstruction(Reconstruction):
             "contrast": as_volume(regression.contrast),
             "half_set": regression.half_set,
             "mask": as_volume(regression.mask),
-            "consensus": regression.everything.as_array(),
+            "everything": as_volume(regression.everything),
         }
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array)
@@ -124,18 +125,18 @@ class Covariance(Method[CovarianceOptions]):
             everything, mask = _consensus(particles, half_set, device, step)
             passes_done = 1
             model = columns_model(
-                particles, half_set, everything.whole * mask, mask, options.components, options.pivots, radius, step
+                particles, half_set, everything[2] * mask, mask, options.components, options.pivots, radius, step
             )
             history: History = []
-            run.checkpoint.save(model.to_state() | {"consensus": everything.as_array()}, history)
+            run.checkpoint.save(model.to_state() | {"everything": as_volume(everything)}, history)
         else:
             model, history = PpcaModel.of_state(saved[0], device), saved[1]
-            everything = Candidate.of_array(torch.as_tensor(saved[0]["consensus"], dtype=torch.float32, device=device))
+            everything = torch.as_tensor(saved[0]["everything"], dtype=torch.float32, device=device)
         while len(history) < options.refinements:
             passes_done = 2 + len(history)
             model, log_likelihood = iterate(particles, model, radius, None, step)
             history.append(told(len(history), radius, log_likelihood, model))
-            run.checkpoint.save(model.to_state() | {"consensus": everything.as_array()}, history)
+            run.checkpoint.save(model.to_state() | {"everything": as_volume(everything)}, history)
         passes_done = passes - 1
         latents, covariance, contrast = embed(particles, model, radius, step)
         turn = principal_turn(model.volumes[1:])
@@ -164,7 +165,7 @@ class Covariance(Method[CovarianceOptions]):
             tensors["precision"],
             tensors["contrast"],
             tensors["mask"],
-            Candidate.of_array(tensors["consensus"]),
+            tensors["everything"],
             torch.device("cpu"),
         )
         return CovarianceReconstruction(regression, read_json(folder / "history.json"))
@@ -172,8 +173,8 @@ class Covariance(Method[CovarianceOptions]):
 
 def _consensus(
     particles: ParticleSet, half_set: NDArray[np.int64], device: torch.device, step: Callable[[int], None]
-) -> tuple[Candidate, Tensor]:
-    """Return the maps of all images, whatever their latents, and the solvent mask (D, D, D)."""
+) -> tuple[Tensor, Tensor]:
+    """Return the maps of all images (3, D, D, D), half-maps and locally filtered map, and the solvent mask."""
     radius = particles.box_px / 2 - 1
     grid = FourierGrid(particles.box_px, radius, device)
     points = ImagePoints.within(particles.box_px, radius, device)
@@ -186,4 +187,6 @@ def _consensus(
             step(done)
     half_a, half_b = half_maps(halves[0], halves[1])
     mask = solvent_mask(half_a, half_b)
-    return candidate_of(half_a, half_b, torch.zeros_like(mask), mask), mask
+    one = torch.ones(1, device=device)
+    consensus = local_wiener(half_a[None], half_b[None], one, one, mask).maps[0]
+    return torch.stack([half_a, half_b, consensus]), mask

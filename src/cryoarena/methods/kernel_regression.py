@@ -29,22 +29,7 @@ _LOWEST_BANDS = 4
 _LEAST_SQUARE = 1e-12
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Maps (D, D, D) at one bandwidth: of each half-set, unbiased and regularised, and of both together."""
-
-    unbiased: tuple[Tensor, Tensor]
-    halves: tuple[Tensor, Tensor]
-    whole: Tensor
-
-    def as_array(self) -> NDArray[np.float32]:
-        """Return all maps (5, D, D, D), as `of_array` reads them."""
-        return as_volume(torch.stack([*self.unbiased, *self.halves, self.whole]))
-
-    @staticmethod
-    def of_array(maps: Tensor) -> "Candidate":
-        """Return what `as_array` gave."""
-        return Candidate((maps[0], maps[1]), (maps[2], maps[3]), maps[4])
+HalfMaps = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,7 +43,7 @@ class KernelRegression:
         precision: (N, d, d) inverse posterior covariances.
         contrast: (N,).
         mask: (D, D, D) solvent mask.
-        everything: the candidate of infinite bandwidth: the consensus.
+        everything: (3, D, D, D) at infinite bandwidth: two half-maps, not filtered, and the consensus.
         device: of torch.
     """
 
@@ -68,14 +53,16 @@ class KernelRegression:
     precision: Tensor
     contrast: Tensor
     mask: Tensor
-    everything: Candidate
+    everything: Tensor
     device: torch.device
 
     def map_at(self, latent: Tensor) -> NDArray[np.float32]:
         """Return the map (D, D, D) at a latent (d,)."""
-        return as_volume(best_of(self._candidates(latent), self.mask) * self.mask)
+        half_a, half_b, consensus = self.everything
+        return as_volume(best_of([*self._half_maps(latent), (half_a, half_b)], consensus, self.mask))
 
-    def _candidates(self, latent: Tensor) -> list[Candidate]:
+    def _half_maps(self, latent: Tensor) -> list[HalfMaps]:
+        """Return the maps of both half-sets at every bandwidth, the narrowest first."""
         offset = self.latents - latent
         square = torch.einsum("na,nab,nb->n", offset, self.precision, offset)
         order = torch.argsort(square)
@@ -84,7 +71,7 @@ class KernelRegression:
         grid = FourierGrid(box_px, radius, self.device)
         points = ImagePoints.within(box_px, radius, self.device)
         sums = [grid.accumulator(maps=2, weights=2) for _ in range(2)]
-        candidates, done = [], 0
+        maps, done = [], 0
         for count in _image_counts(len(order)):
             new = np.sort(order[done:count].cpu().numpy())
             for half in (0, 1):
@@ -105,8 +92,8 @@ class KernelRegression:
             done = count
             over_square = 1 / max(float(square[order[count - 1]]), _LEAST_SQUARE)
             half_a, half_b = (_half_map(grid, half, over_square) for half in sums)
-            candidates.append(candidate_of(half_a, half_b, self.everything.whole, self.mask))
-        return [*candidates, self.everything]
+            maps.append((half_a, half_b))
+        return maps
 
 
 def _image_counts(n: int) -> list[int]:
@@ -123,67 +110,43 @@ def _half_map(grid: FourierGrid, sums: Tensor, over_square: float) -> Tensor:
     return lightly_regularised(grid, data[:, :1] - over_square * data[:, 1:], kernel)[0]
 
 
-def candidate_of(half_a: Tensor, half_b: Tensor, around: Tensor, mask: Tensor) -> Candidate:
-    """Return the maps of two half-sets together: a known map and their locally filtered difference from it.
-
-    Args:
-        half_a, half_b: (D, D, D) not filtered.
-        around: (D, D, D) what the maps are shrunk to.
-        mask: (D, D, D).
-    """
-    fsc = half_set_fsc(half_a[None], half_b[None], mask)
-    one = torch.ones(1, device=mask.device)
-    difference = local_wiener((half_a - around)[None], (half_b - around)[None], one, one, mask).maps[0]
-    return Candidate((half_a, half_b), (_filtered(half_a, fsc), _filtered(half_b, fsc)), around + difference)
-
-
-def _filtered(volume: Tensor, by_shell: Tensor) -> Tensor:
-    """Return a map whose shells are multiplied by (D/2,) factors; 0 beyond."""
-    shells = _shells(len(volume), volume.device)
-    factors = torch.cat([by_shell, torch.zeros(1, device=volume.device)])[shells.clamp(max=len(by_shell))]
-    spectrum = torch.fft.rfftn(volume) * factors
-    filtered: Tensor = torch.fft.irfftn(spectrum, s=volume.shape)
-    return filtered
-
-
-def _shells(box_px: int, device: torch.device) -> Tensor:
-    return torch.round(_lengths(box_px, device)).long()
-
-
 def _lengths(box_px: int, device: torch.device) -> Tensor:
     """Return |k| (D, D, D/2 + 1) of a real transform, in cycles per box."""
     k = torch.fft.fftfreq(box_px, 1 / box_px, device=device)
     return torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1].abs() ** 2)
 
 
-def best_of(candidates: list[Candidate], mask: Tensor) -> Tensor:
-    """Return the map (D, D, D) put together from the best candidate in each band and neighbourhood."""
+def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tensor:
+    """Return the map (D, D, D) of the best bandwidth in each band and neighbourhood, filtered locally.
+
+    Args:
+        candidates: half-maps (D, D, D), not filtered, at each bandwidth, the narrowest first.
+        consensus: (D, D, D) what the map is shrunk to.
+        mask: (D, D, D).
+    """
     box_px = len(mask)
     length = _lengths(box_px, mask.device)
-    reference = candidates[0].unbiased
-    differences = [
-        [torch.fft.rfftn((half - other) * mask) for half, other in zip(each.halves, reversed(reference), strict=True)]
-        for each in candidates
-    ]
-    wholes = [torch.fft.rfftn(each.whole) for each in candidates]
-    found = torch.zeros_like(mask)
+    spectra = [[torch.fft.rfftn(half * mask) for half in halves] for halves in candidates]
+    # What a Wiener filter leaves of a half-map, by shell.
+    gains = [half_set_fsc(a[None], b[None], mask) for a, b in candidates]
+    found = [torch.zeros_like(mask) for _ in range(2)]
     centres = _band_centres(box_px)
     for number, centre in enumerate(centres):
         band = _band(length, centres, number)
         blur = torch.exp(-2 * (math.pi * length / max(centre, _LOWEST_BANDS)) ** 2)
-        least, chosen = None, None
-        for difference, whole in zip(differences, wholes, strict=True):
-            power = sum(torch.fft.irfftn(half * band, s=mask.shape) ** 2 for half in difference)
+        shell = min(round(centre), box_px // 2 - 1)
+        references = [torch.fft.irfftn(half * band, s=mask.shape) for half in spectra[0]]
+        best, chosen = torch.full_like(mask, math.inf), references
+        for halves, gain in zip(spectra, gains, strict=True):
+            maps = [torch.fft.irfftn(half * band, s=mask.shape) for half in halves]
+            power = (gain[shell] * maps[0] - references[1]) ** 2 + (gain[shell] * maps[1] - references[0]) ** 2
             error = torch.fft.irfftn(torch.fft.rfftn(power) * blur, s=mask.shape)
-            part = torch.fft.irfftn(whole * band, s=mask.shape)
-            if least is None or chosen is None:
-                least, chosen = error, part
-            else:
-                chosen = torch.where(error < least, part, chosen)
-                least = torch.minimum(error, least)
-        assert chosen is not None
-        found += chosen
-    return found
+            chosen = [torch.where(error < best, new, old) for new, old in zip(maps, chosen, strict=True)]
+            best = torch.minimum(error, best)
+        found = [total + part for total, part in zip(found, chosen, strict=True)]
+    one = torch.ones(1, device=mask.device)
+    half_a, half_b = ((half - consensus * mask)[None] for half in found)
+    return (consensus + local_wiener(half_a, half_b, one, one, mask).maps[0]) * mask
 
 
 def _band_centres(box_px: int) -> list[float]:
