@@ -24,10 +24,6 @@ class Accumulated:
         """Insert a batch."""
         self.grid.insert(points, batch.rotations, batch.ctf * batch.data, batch.ctf**2, self.sums)
 
-    def plus(self, other: "Accumulated") -> "Accumulated":
-        """Return the sum with another accumulation on the same grid."""
-        return Accumulated(self.grid, self.sums + other.sums)
-
     def completed(self) -> tuple[Tensor, Tensor]:
         """Return data (V, 1, 2) and weight (V,), ready to be solved."""
         data, weight = self.grid.complete(self.sums, maps=1)

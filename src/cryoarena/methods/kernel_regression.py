@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cryoarena.methods.backprojection import half_set_fsc, lightly_regularised
 from cryoarena.methods.batches import fourier_batches
-from cryoarena.methods.local_wiener import local_wiener
+from cryoarena.methods.local_wiener import lengths, local_wiener
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
@@ -110,12 +110,6 @@ def _half_map(grid: FourierGrid, sums: Tensor, over_square: float) -> Tensor:
     return lightly_regularised(grid, data[:, :1] - over_square * data[:, 1:], kernel)[0]
 
 
-def _lengths(box_px: int, device: torch.device) -> Tensor:
-    """Return |k| (D, D, D/2 + 1) of a real transform, in cycles per box."""
-    k = torch.fft.fftfreq(box_px, 1 / box_px, device=device)
-    return torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1].abs() ** 2)
-
-
 def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tensor:
     """Return the map (D, D, D) of the best bandwidth in each band and neighbourhood, filtered locally.
 
@@ -125,7 +119,7 @@ def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tens
         mask: (D, D, D).
     """
     box_px = len(mask)
-    length = _lengths(box_px, mask.device)
+    length = lengths(box_px, mask.device)
     spectra = [[torch.fft.rfftn(half * mask) for half in halves] for halves in candidates]
     # What a Wiener filter leaves of a half-map, by shell.
     gains = [half_set_fsc(a[None], b[None], mask) for a, b in candidates]

@@ -43,7 +43,7 @@ def local_wiener(half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Ten
     box_px = mask.shape[-1]
     n_shells = box_px // 2
     step = n_shells / _BANDS
-    length = _lengths(box_px, mask.device)
+    length = lengths(box_px, mask.device)
     shells = torch.arange(n_shells, device=mask.device)
     weight = (weight_a + weight_b).clamp(min=1e-30)
     of_a, of_b = ((each / weight)[:, None, None, None] for each in (weight_a, weight_b))
@@ -66,7 +66,7 @@ def local_wiener(half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Ten
     return Filtered(maps, gain, _correlation(spectra_a, spectra_b, both, length))
 
 
-def _lengths(box_px: int, device: torch.device) -> Tensor:
+def lengths(box_px: int, device: torch.device) -> Tensor:
     """Return |k| (D, D, D/2 + 1) in cycles per box."""
     k = torch.fft.fftfreq(box_px, 1 / box_px, device=device)
     return torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1] ** 2)
