@@ -10,7 +10,7 @@ from torch import Tensor
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.methods.backprojection import accumulate, half_maps
 from cryoarena.methods.batches import fourier_batches
-from cryoarena.methods.consensus import random_halves
+from cryoarena.methods.half_sets import random_halves
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, soft_sphere

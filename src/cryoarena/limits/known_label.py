@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from cryoarena.datasets.truth import Truth
 from cryoarena.methods.backprojection import accumulate, reconstruct
 from cryoarena.methods.batches import fourier_batches
-from cryoarena.methods.consensus import random_halves
+from cryoarena.methods.half_sets import random_halves
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import Report
 from cryoarena.volumes.fsc import fsc, fsc_auc

@@ -17,7 +17,7 @@ from cryoarena.datasets.truth import Truth
 from cryoarena.imaging.poses import Poses
 from cryoarena.methods.backprojection import accumulate, reconstruct
 from cryoarena.methods.batches import Batch, fourier_batches
-from cryoarena.methods.consensus import random_halves
+from cryoarena.methods.half_sets import random_halves
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import Report
 from cryoarena.volumes.mask import MaskBuilder

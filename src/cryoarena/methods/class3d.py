@@ -16,7 +16,7 @@ from cryoarena.methods.band_images import BandImages, by_view
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.checkpoint import State
 from cryoarena.methods.class_maps import class_maps, consensus_of, expect, mean_power
-from cryoarena.methods.consensus import half_sets
+from cryoarena.methods.half_sets import half_sets
 from cryoarena.methods.latent_sketch import latent_sketch
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import as_volume

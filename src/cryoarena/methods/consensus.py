@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from cryoarena.files import read_json, write_json
-from cryoarena.methods.backprojection import Accumulated, half_maps, reconstruct
+from cryoarena.methods.backprojection import half_maps, reconstruct
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
-from cryoarena.methods.batches import fourier_batches
+from cryoarena.methods.half_sets import accumulate_halves, half_sets
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.half_map_fsc import HalfMapFsc, half_map_fsc
 from cryoarena.volumes.local_resolution import local_resolution
 from cryoarena.volumes.mrc import write_volume
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
+from cryoarena.volumes.slicing import as_volume
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,12 @@ class Consensus(Method[ConsensusOptions]):
 
     def fit(self, particles: ParticleSet, options: ConsensusOptions, run: Run) -> ConsensusReconstruction:
         """Reconstruct one map."""
-        place = torch.device(run.device)
-        radius = particles.box_px / 2 - 1
-        grid = FourierGrid(particles.box_px, radius, place)
-        points = ImagePoints.within(particles.box_px, radius, place)
         half_set = half_sets(particles, run.seed)
-        sums = [Accumulated(grid, grid.accumulator(maps=1, weights=1)) for _ in range(2)]
-        done = 0
-        for half in (0, 1):
-            for batch in fourier_batches(particles, points, np.flatnonzero(half_set == half)):
-                sums[half].add(batch, points)
-                done += len(batch.rows)
-                run.progress(done, len(particles), "images")
+
+        def step(images: int) -> None:
+            run.progress(images, len(particles), "images")
+
+        sums = accumulate_halves(particles, half_set, torch.device(run.device), step)
         half_a, half_b = half_maps(sums[0], sums[1])
         mask = solvent_mask(half_a, half_b)
         volume = as_volume(reconstruct(sums[0], sums[1], mask) * mask)
@@ -150,14 +144,3 @@ def _summary(volume: NDArray[np.float32], halves: HalfMaps) -> dict[str, float]:
         "local_resolution_50_percent_A": float(median),
         "local_resolution_75_percent_A": float(worst),
     }
-
-
-def random_halves(n: int, seed: int) -> NDArray[np.int64]:
-    """Return (n,) 0 or 1, two random halves."""
-    return np.random.default_rng(seed).permutation(np.arange(n) % 2)
-
-
-def half_sets(particles: ParticleSet, seed: int) -> NDArray[np.int64]:
-    """Return (N,) 0 or 1: the half-sets that the particles came with, or else two random halves."""
-    given = particles.half_set
-    return random_halves(len(particles), seed) if given is None or len(np.unique(given)) < 2 else given

@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cryoarena.files import read_json, write_json
-from cryoarena.methods.backprojection import Accumulated, half_maps
+from cryoarena.methods.backprojection import half_maps
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
-from cryoarena.methods.batches import fourier_batches
 from cryoarena.methods.checkpoint import History
-from cryoarena.methods.consensus import half_sets
 from cryoarena.methods.covariance_subspace import columns_model
+from cryoarena.methods.half_sets import accumulate_halves, half_sets
 from cryoarena.methods.kernel_regression import KernelRegression
 from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.ppca_model import PpcaModel
 from cryoarena.methods.ppca_steps import embed, iterate, principal_turn, told
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
+from cryoarena.volumes.slicing import as_volume
 
 _ARRAYS = ("latents", "precision", "contrast", "half_set", "mask", "everything")
 _SHOWN_AXES = 3
@@ -175,16 +174,7 @@ def _consensus(
     particles: ParticleSet, half_set: NDArray[np.int64], device: torch.device, step: Callable[[int], None]
 ) -> tuple[Tensor, Tensor]:
     """Return the maps of all images (3, D, D, D), half-maps and locally filtered map, and the solvent mask."""
-    radius = particles.box_px / 2 - 1
-    grid = FourierGrid(particles.box_px, radius, device)
-    points = ImagePoints.within(particles.box_px, radius, device)
-    halves = [Accumulated(grid, grid.accumulator(maps=1, weights=1)) for _ in range(2)]
-    done = 0
-    for half in (0, 1):
-        for batch in fourier_batches(particles, points, np.flatnonzero(half_set == half)):
-            halves[half].add(batch, points)
-            done += len(batch.rows)
-            step(done)
+    halves = accumulate_halves(particles, half_set, device, step)
     half_a, half_b = half_maps(halves[0], halves[1])
     mask = solvent_mask(half_a, half_b)
     one = torch.ones(1, device=device)

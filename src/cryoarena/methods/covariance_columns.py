@@ -2,7 +2,7 @@
 
 The covariance Σ(ξ, ξ') = E[x(ξ) x*(ξ')] of maps x is estimated entry by entry by least squares from the residuals r
 of the mean, images times CTF c: Σ(ξ, ξ') = Σ_i c r(ξ) (c r)*(ξ') / Σ_i c²(ξ) c²(ξ'), over the images whose slice holds
-both frequencies (Gilles & Singer 2025, doi:10.1073/pnas.2419140122, eqs. 5-9; Katsevich et al. 2015,
+both frequencies (Gilles & Singer 2025, doi:10.1073/pnas.2419140122; Katsevich et al. 2015,
 doi:10.1137/130935434). A coefficient is not paired with itself, since that product holds the variance of the noise.
 """
 
@@ -139,8 +139,8 @@ class ColumnSums:
 def regularised_columns(half_a: ColumnSums, half_b: ColumnSums, mask: Tensor) -> Tensor:
     """Return real maps (2 J, D, D, D): covariances with the real and imaginary part of the map at each pivot.
 
-    Each column is shrunk as a map is, by the signal-to-noise ratio per shell that its half-sets show (PNAS 2025, eqs.
-    10-12).
+    Each column is shrunk as a map is, by the signal-to-noise ratio per shell that its half-sets show (Gilles & Singer
+    2025).
     """
     grid = half_a.grid
     columns = []

@@ -2,7 +2,7 @@
 
 x(h) = argmin Σ_i K(d_i / h) |y_i - CTF · slice(x)|² / σ², where d_i is the distance of image i's latent from
 the one asked for in units of its posterior, and K is Epanechnikov's kernel (Gilles & Singer 2025,
-doi:10.1073/pnas.2419140122, eqs. 16-19). A narrow kernel is noisy, a wide one mixes conformations. Each half-set's map
+doi:10.1073/pnas.2419140122). A narrow kernel is noisy, a wide one mixes conformations. Each half-set's map
 at bandwidth h is compared with the other's at the narrowest, whose noise is independent and whose bias is least; in
 every band and neighbourhood the bandwidth with the smallest difference is taken. The map is the consensus plus the
 difference from it, filtered locally by what the half-sets have in common (`local_wiener`).

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cryoarena.methods.backprojection import accumulate, half_maps, reconstruct
+from cryoarena.methods.backprojection import half_maps, reconstruct
 from cryoarena.methods.batches import fourier_batches
 from cryoarena.methods.checkpoint import State
-from cryoarena.methods.consensus import half_sets
+from cryoarena.methods.half_sets import accumulate_halves, half_sets
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, shell_means
+from cryoarena.volumes.slicing import ImagePoints, shell_means
 
 _SAMPLED_IMAGES = 500
 _CONTRAST_DEVIATION = 0.1
@@ -56,13 +56,8 @@ class PpcaModel:
 def start_model(particles: ParticleSet, components: int, device: torch.device, seed: int) -> PpcaModel:
     """Take a consensus for the mean, its half-maps for the mask and the image power for the noise."""
     radius = particles.box_px / 2 - 1
-    grid = FourierGrid(particles.box_px, radius, device)
     points = ImagePoints.within(particles.box_px, radius, device)
-    half_set = half_sets(particles, seed)
-    half_a, half_b = (
-        accumulate(grid, points, fourier_batches(particles, points, np.flatnonzero(half_set == half)))
-        for half in (0, 1)
-    )
+    half_a, half_b = accumulate_halves(particles, half_sets(particles, seed), device)
     mask = solvent_mask(*half_maps(half_a, half_b))
     mean = reconstruct(half_a, half_b, mask) * mask
     n_shells = particles.box_px // 2
