@@ -28,14 +28,16 @@ class Registry(Generic[EntryT]):
     """Entries of one kind ("dataset", "method", "metric"), each with a `card` that has a unique `name`.
 
     Built-in entries live one per file in `package`; entry `igg-1d` is in `igg_1d.py`, so that asking for one
-    imports one. A plug-in package names modules in the entry-point group `cryoarena.plugins`; importing such
-    a module registers its entries.
+    imports one. Entries that need more than a file live in folders of the sub-package `folders`: `cryodrgn` and all
+    that begin with `cryodrgn-` in `cryodrgn/adapter.py`. A plug-in package names modules in the entry-point group
+    `cryoarena.plugins`; importing such a module registers its entries.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, folders: str | None = None) -> None:
         """Make an empty registry of `kind` whose built-in entries are the modules of `package`."""
         self.kind = kind
         self._package = package
+        self._folders = f"{package}.{folders}" if folders else None
         self._entries: dict[str, EntryT] = {}
 
     def register(self, entry: EntryT) -> EntryT:
@@ -57,8 +59,8 @@ class Registry(Generic[EntryT]):
             UserError: when there is none; the sentence suggests the nearest name.
         """
         if name not in self._entries:
-            module = f"{self._package}.{name.replace('-', '_')}"
-            if name.replace("-", "_") in self._modules():
+            own = {f"{self._package}.{name.replace('-', '_')}", f"{self._folders}.{name.partition('-')[0]}.adapter"}
+            for module in own & set(self._modules()):
                 importlib.import_module(module)
         if name not in self._entries:
             self._import_all()
@@ -74,11 +76,19 @@ class Registry(Generic[EntryT]):
         return dict(sorted(self._entries.items()))
 
     def _modules(self) -> list[str]:
-        package = importlib.import_module(self._package)
-        return [module.name for module in pkgutil.iter_modules(package.__path__)]
+        modules = [f"{self._package}.{name}" for name, _ in _members(self._package)]
+        if self._folders:
+            modules += [f"{self._folders}.{name}.adapter" for name, is_folder in _members(self._folders) if is_folder]
+        return modules
 
     def _import_all(self) -> None:
         for module in self._modules():
-            importlib.import_module(f"{self._package}.{module}")
+            importlib.import_module(module)
         for plugin in entry_points(group=PLUGIN_GROUP):
             plugin.load()
+
+
+def _members(package: str) -> list[tuple[str, bool]]:
+    """Return the modules of a package by name, and whether each is a package itself."""
+    found = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    return [(module.name, module.ispkg) for module in found]

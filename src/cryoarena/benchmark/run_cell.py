@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 import resource
+import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -17,9 +18,12 @@ from cryoarena import __version__
 from cryoarena.benchmark.device import require_device
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, require_empty_output
-from cryoarena.methods.base import Method, Run, methods
+from cryoarena.methods.base import Method, Reconstruction, Run, methods
 from cryoarena.methods.checkpoint import Checkpoint
+from cryoarena.methods.external.external_method import LOG
+from cryoarena.methods.external.run_program import ProgramFailed
 from cryoarena.methods.result_folder import write_arrays, write_info
+from cryoarena.methods.work_folder import WorkFolder
 from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
@@ -54,53 +58,84 @@ def run_method(
         "dataset": {"name": dataset_info["name"], "id": dataset_info["id"]},
         "seed": seed,
         "device": device,
-        "versions": {
-            "cryoarena": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": str(torch.__version__),
-        },
+        "versions": versions(),
     }
     # The state of an interrupted run lies beside its result, which appears only when it is complete.
     identity = hashlib.sha256(json.dumps(info, sort_keys=True, default=str).encode()).hexdigest()
     checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint.npz"), identity)
+    work = WorkFolder(out.with_name(f".{out.name}.work"), identity)
     with atomic_path(out) as temporary:
         temporary.mkdir()
-        started = time.perf_counter()
-        outcome = _attempt(method, particles, options, device, seed, checkpoint, temporary)
-        info |= outcome | {"wall_s": time.perf_counter() - started, "peak_memory_bytes": _peak_memory_bytes()}
+        started, cpu_before_s = time.perf_counter(), _cpu_s()
+        with progress_bar(f"Running {name}") as report:
+            outcome = _attempt(method, particles, options, Run(device, seed, report, checkpoint, work), temporary)
+        info |= outcome
+        info["wall_s"] = time.perf_counter() - started
+        info |= {"cpu_s": _cpu_s() - cpu_before_s, "peak_memory_bytes": _peak_memory_bytes()}
+        _copy_log(work, temporary)
         write_info(temporary, info)
     checkpoint.remove()
+    # What failed for want of memory or disk can go on when it is repeated.
+    if info["status"] == "ok":
+        work.remove()
     return info
 
 
-def _attempt(
-    method: Method[Any],
-    particles: ParticleSet,
-    options: Any,
-    device: str,
-    seed: int,
-    checkpoint: Checkpoint,
-    folder: Path,
-) -> dict[str, Any]:
+def versions() -> dict[str, str]:
+    """Return the versions that a result was made with."""
+    return {
+        "cryoarena": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),
+    }
+
+
+def _attempt(method: Method[Any], particles: ParticleSet, options: Any, run: Run, folder: Path) -> dict[str, Any]:
     reason = method.not_applicable(particles)
     if reason is not None:
         return {"status": "not_applicable", "reason": reason, "history": []}
     try:
-        with progress_bar(f"Running {method.card.name}") as report:
-            reconstruction = method.fit(particles, options, Run(device, seed, report, checkpoint))
+        reconstruction = method.fit(particles, options, run)
         if not np.isfinite(reconstruction.embedding).all():
             bad = int(np.flatnonzero(~np.isfinite(reconstruction.embedding).all(axis=1))[0])
             return {"status": "failed", "reason": f"the latent of row {bad} is not finite", "history": []}
         write_arrays(folder, reconstruction, particles)
     except UserError:
         raise
+    except ProgramFailed as error:
+        return {"status": "failed", "reason": str(error), "history": []}
     except Exception as error:
         return {"status": "failed", "reason": f"{type(error).__name__}: {error}", "history": []}
-    return {"status": "ok", "reason": "", "history": reconstruction.history}
+    return outcome_of(reconstruction)
+
+
+def outcome_of(reconstruction: Reconstruction) -> dict[str, Any]:
+    """Return what result.json says of a reconstruction that succeeded."""
+    outcome: dict[str, Any] = {"status": "ok", "reason": "", "history": reconstruction.history}
+    if reconstruction.found:
+        outcome["found"] = dict(reconstruction.found)
+    if reconstruction.notes:
+        outcome["notes"] = list(reconstruction.notes)
+    return outcome
+
+
+def _copy_log(work: WorkFolder, folder: Path) -> None:
+    if work.path is not None and (work.path / LOG).is_file():
+        shutil.copyfile(work.path / LOG, folder / LOG)
+
+
+# Outside programs are children of this process.
+_WHOSE = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
 
 def _peak_memory_bytes() -> int:
-    """Return the largest resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Return the largest resident memory of this process, or of one that it started, so far."""
+    peak = max(resource.getrusage(whose).ru_maxrss for whose in _WHOSE)
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _cpu_s() -> float:
+    """Return the CPU seconds of this process and of those it started that have ended."""
+    usages = [resource.getrusage(whose) for whose in _WHOSE]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)

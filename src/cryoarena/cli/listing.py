@@ -48,10 +48,12 @@ def _described(entry: Any) -> dict[str, str]:
         numbers = asdict(settings)
         del numbers["realism"]
         rows[f"preset {preset}"] = _text(numbers)
-    options = getattr(entry, "options", None)
-    if is_dataclass(options):
-        rows["options (--set key=value)"] = "\n".join(f"{o.name} = {o.default}" for o in fields(options)) or "none"
-        rows["about the options"] = (options.__doc__ or "").strip()
+    for kind, what in (("options", "options"), ("import_options", "options of an import")):
+        options = getattr(entry, kind, None)
+        if isinstance(options, type) and is_dataclass(options):
+            rows[f"{what} (--set key=value)"] = "\n".join(f"{o.name} = {o.default}" for o in fields(options)) or "none"
+            kinds = [kind for kind in inspect.getmro(options) if is_dataclass(kind)]
+            rows[f"about the {what}"] = "\n\n".join(inspect.getdoc(kind) or "" for kind in kinds)
     return rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from cryoarena import __version__
-from cryoarena.cli import bench, fetch, limits, listing, make, mix, report, run, score
+from cryoarena.cli import bench, fetch, importing, limits, listing, make, mix, report, run, score, tools
 from cryoarena.errors import UserError
 
 EXIT_WRONG_INPUT = 2
@@ -57,6 +57,7 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "fetch": fetch.fetch,
     "mix": mix.mix,
     "run": run.run,
+    "import": importing.import_folder,
     "limits": limits.limits,
     "score": score.score,
     "report": report.report,
@@ -66,3 +67,8 @@ _VERBS: dict[str, Callable[..., Any]] = {
 }
 for verb, command in _VERBS.items():
     app.command(verb)(_one_sentence(command))
+
+_tools = typer.Typer(help="List and install the outside programs that methods run.", no_args_is_help=True)
+_tools.command("list")(_one_sentence(tools.list_tools))
+_tools.command("install")(_one_sentence(tools.install_tool))
+app.add_typer(_tools, name="tools")

@@ -1,8 +1,10 @@
 """The contract of a method: a card, options, `fit`, and a reconstruction that gives maps at latents."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from cryoarena.imaging.poses import Poses
 from cryoarena.methods.checkpoint import Checkpoint
+from cryoarena.methods.work_folder import WorkFolder
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import Report, silent
 from cryoarena.registry import Registry
@@ -38,16 +41,18 @@ class Run:
         seed: of every random draw.
         progress: told how far the work is.
         checkpoint: keeps what an interrupted run needs to go on; a resumed run equals an undisturbed one.
+        work: where an outside program works; it survives an interruption.
     """
 
     device: str = "cpu"
     seed: int = 0
     progress: Report = silent
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    work: WorkFolder = field(default_factory=WorkFolder)
 
 
 class Reconstruction(ABC):
-    """What a method found. Row i of the arrays belongs to particle i of the particle set.
+    """What a method found. Row i of the arrays belongs to particle i of the particle set, or to particle `rows[i]`.
 
     Attributes:
         embedding: (N, d) float32 latent of every particle.
@@ -55,6 +60,9 @@ class Reconstruction(ABC):
         poses: that the method estimated, or None where it took those given.
         representatives: (k, d) latents whose maps are written beside the result.
         history: one dict of numbers per iteration.
+        rows: (N,) of the particle set that the arrays belong to, where a program dropped particles; None for all.
+        notes: sentences for the reader of the result.
+        found: what the files of an outside program tell of its run: version, settings, what was judged.
     """
 
     embedding: NDArray[np.float32]
@@ -62,6 +70,9 @@ class Reconstruction(ABC):
     poses: Poses | None = None
     representatives: NDArray[np.float32]
     history: list[dict[str, float]]
+    rows: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
+    found: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -98,7 +109,7 @@ class Method(ABC, Generic[OptionsT]):
         return None
 
 
-methods: Registry[Method[Any]] = Registry("method", "cryoarena.methods")
+methods: Registry[Method[Any]] = Registry("method", "cryoarena.methods", folders="external")
 
 
 def method(cls: type[Method[Any]]) -> type[Method[Any]]:

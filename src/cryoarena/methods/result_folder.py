@@ -22,6 +22,8 @@ from cryoarena.volumes.mrc import read_grid, write_volume
 _STATUSES = ("ok", "failed", "not_applicable")
 # Headers keep single precision, and some programs three digits.
 _PIXEL_TOLERANCE = 1e-3
+# A program that makes maps takes long to start, so that many are asked for at once.
+_BYTES_AT_ONCE = 2**28
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Result:
 
 def write_arrays(folder: Path, reconstruction: Reconstruction, particles: ParticleSet) -> None:
     """Write everything of a result but result.json into an existing folder."""
+    if reconstruction.rows is not None:
+        particles = particles.subset(reconstruction.rows)
     np.save(folder / "embedding.npy", reconstruction.embedding.astype(np.float32))
     np.save(folder / "particle_id.npy", particles.particle_id.astype(np.int64))
     if reconstruction.posterior is not None:
@@ -58,12 +62,20 @@ def write_arrays(folder: Path, reconstruction: Reconstruction, particles: Partic
     (folder / "model").mkdir()
     reconstruction.save(folder / "model")
     names = [f"{number:04d}.mrc" for number in range(len(reconstruction.representatives))]
-    for name, latent in zip(names, reconstruction.representatives, strict=True):
-        write_volume(folder / "volumes" / name, reconstruction.volumes_at(latent[None])[0], particles.pixel_size_A)
+    at_once = maps_at_once(particles.box_px)
+    for start in range(0, len(names), at_once):
+        volumes = reconstruction.volumes_at(reconstruction.representatives[start : start + at_once])
+        for name, volume in zip(names[start : start + at_once], volumes, strict=True):
+            write_volume(folder / "volumes" / name, volume, particles.pixel_size_A)
     table = pd.DataFrame({"volume": names})
     for axis in range(reconstruction.representatives.shape[1]):
         table[f"z{axis}"] = reconstruction.representatives[:, axis]
     table.to_csv(folder / "volumes.csv", index=False)
+
+
+def maps_at_once(box_px: int) -> int:
+    """Return how many maps to ask for at once, so that they take little memory."""
+    return min(32, max(1, _BYTES_AT_ONCE // (4 * box_px**3)))
 
 
 def write_info(folder: Path, info: dict[str, Any]) -> None:

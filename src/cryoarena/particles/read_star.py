@@ -1,6 +1,7 @@
 """Read RELION particle tables: 3.1 and later, with an optics table, and 3.0, without."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,33 @@ def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
         half_set=table.numbers("rlnRandomSubset").astype(np.int64) - 1 if table.has("rlnRandomSubset") else None,
         beam_tilt_mrad=table.beam_tilt_mrad(),
     )
+
+
+class StarImages(NamedTuple):
+    """Which images a table names.
+
+    Attributes:
+        particle_id: (N,), or None where the table has none of ours.
+        stack_names: of the stacks, as written.
+        stack_index: (N,) which of them holds the image.
+        slice_index: (N,) which slice of it, from 0.
+    """
+
+    particle_id: NDArray[np.int64] | None
+    stack_names: list[str]
+    stack_index: NDArray[np.int64]
+    slice_index: NDArray[np.int64]
+
+
+def read_star_images(path: Path) -> StarImages:
+    """Read only which images a particle table names; they are not looked for.
+
+    Raises:
+        UserError: when it is no particle table, or a name is not NNNNNN@stack.mrcs (row named).
+    """
+    table = _Particles(path)
+    slice_index, stack_index, names = _split_image_names(path, table.image_names())
+    return StarImages(table.given_particle_ids(), names, stack_index, slice_index)
 
 
 def read_star_poses(path: Path) -> tuple[NDArray[np.int64], Poses]:

@@ -3,7 +3,7 @@
 import io
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,33 @@ def read_array_pickle(path: Path) -> Any:
     Raises:
         UserError: when the file is missing, damaged or holds anything else.
     """
+    return next(_pickles(path))
+
+
+def read_array_pickles(path: Path) -> list[Any]:
+    """Read all the pickles that a file holds one after another, as `read_array_pickle` does the first.
+
+    Raises:
+        UserError: when the file is missing, or one of them is damaged or holds anything else than arrays.
+    """
+    return list(_pickles(path))
+
+
+def _pickles(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise UserError(f"{path} does not exist")
-    try:
-        return _built(_Unpickler(io.BytesIO(path.read_bytes())).load())
-    except UserError as error:
-        raise UserError(f"{path} {error}") from None
-    # A damaged or hostile pickle can make the unpickler raise almost anything.
-    except Exception as error:
-        raise UserError(f"{path} is not a whole pickle of plain arrays: {error}") from error
+    stream = io.BytesIO(path.read_bytes())
+    more = True
+    while more:
+        try:
+            content = _built(_Unpickler(stream).load())
+        except UserError as error:
+            raise UserError(f"{path} {error}") from None
+        # A damaged or hostile pickle can make the unpickler raise almost anything.
+        except Exception as error:
+            raise UserError(f"{path} is not a whole pickle of plain arrays: {error}") from error
+        yield content
+        more = stream.tell() < len(stream.getbuffer())
 
 
 class _Dtype:

@@ -1,0 +1,1 @@
+"""Outside programs as methods: one folder each, run in their own environment, files in and files out."""

@@ -1,0 +1,119 @@
+"""A trained decoder of cryoDRGN: maps by `cryodrgn eval_vol`."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.files import read_json, write_json
+from cryoarena.imaging.poses import Poses
+from cryoarena.methods.base import Reconstruction
+from cryoarena.methods.external.cryodrgn.program import CRYODRGN
+from cryoarena.methods.external.representatives import representatives
+from cryoarena.methods.external.run_program import Command, run_program
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.volumes.filters import fourier_resize_volume
+from cryoarena.volumes.mrc import read_volume
+
+_CONFIGURATION, _WEIGHTS, _LATENTS, _DECODER = "config.yaml", "weights.pkl", "latents.npy", "decoder.json"
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Where the files of a decoder are, and what its maps are to become.
+
+    Attributes:
+        configuration: config.yaml.
+        weights: checkpoint, which only cryoDRGN itself opens.
+        opposite: whether it was trained on images of the sign opposite to that of the dataset.
+        box_px, pixel_size_A: of the dataset.
+    """
+
+    configuration: Path
+    weights: Path
+    opposite: bool
+    box_px: int
+    pixel_size_A: float
+
+    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the maps (k, D, D, D) at latents (k, d), in the box of the dataset.
+
+        Raises:
+            UserError: when cryoDRGN is not installed.
+            ProgramFailed: when it fails.
+        """
+        executables = CRYODRGN.require()
+        with tempfile.TemporaryDirectory(prefix="cryoarena-cryodrgn-") as name:
+            folder = Path(name)
+            np.savetxt(folder / "z.txt", latents, fmt="%.9g")
+            words: list[str | Path] = [
+                "cryodrgn",
+                "eval_vol",
+                self.weights.absolute(),
+                "-c",
+                self.configuration.absolute(),
+            ]
+            words += ["--zfile", "z.txt", "-o", "maps", "--Apix", f"{self.pixel_size_A:.9g}"]
+            words += ["--invert"] if self.opposite else []
+            run_program(Command(words), executables, folder, folder / "log.txt")
+            # Numbered from 1, with three digits or as many as it takes.
+            paths = [folder / "maps" / f"vol_{number:03d}.mrc" for number in range(1, len(latents) + 1)]
+            # The pixel size is not asked of the header: that of downsampled images is another.
+            maps = [read_volume(path, self.pixel_size_A)[0] for path in paths]
+        return np.stack([fourier_resize_volume(volume, self.box_px) for volume in maps])
+
+
+class CryodrgnReconstruction(Reconstruction):
+    """Latents, and the decoder that turns them into maps."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        embedding: NDArray[np.float32],
+        rows: NDArray[np.int64] | None = None,
+        poses: Poses | None = None,
+        history: list[dict[str, float]] | None = None,
+        notes: tuple[str, ...] = (),
+        found: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Hold a decoder and the latents (N, d) of the particles in `rows`."""
+        self.embedding = embedding
+        self.posterior = None
+        self.poses = poses
+        self.representatives = representatives(embedding)
+        self.history = history or []
+        self.rows = rows
+        self.notes = notes
+        self.found = found or {}
+        self._decoder = decoder
+
+    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the maps (k, D, D, D) at latents (k, d)."""
+        return self._decoder.volumes_at(latents)
+
+    def save(self, folder: Path) -> None:
+        """Copy the decoder and write the latents."""
+        shutil.copyfile(self._decoder.configuration, folder / _CONFIGURATION)
+        shutil.copyfile(self._decoder.weights, folder / _WEIGHTS)
+        np.save(folder / _LATENTS, self.embedding)
+        write_json(folder / _DECODER, {"opposite": self._decoder.opposite})
+
+
+def load_reconstruction(folder: Path, particles: ParticleSet) -> CryodrgnReconstruction:
+    """Read back what `save` wrote.
+
+    Raises:
+        UserError: when a file is missing.
+        OSError, ValueError, KeyError: when one is damaged.
+    """
+    for name in (_CONFIGURATION, _WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder / name} does not exist")
+    opposite = bool(read_json(folder / _DECODER)["opposite"])
+    decoder = Decoder(folder / _CONFIGURATION, folder / _WEIGHTS, opposite, particles.box_px, particles.pixel_size_A)
+    return CryodrgnReconstruction(decoder, np.load(folder / _LATENTS, allow_pickle=False))

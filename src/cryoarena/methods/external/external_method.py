@@ -1,0 +1,118 @@
+"""Methods that outside programs carry out, and whose folders can be imported."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import torch
+
+from cryoarena.errors import UserError
+from cryoarena.methods.base import Method, Reconstruction, Run
+from cryoarena.methods.external.run_program import Command, ProgramFailed, run_program
+from cryoarena.methods.external.tool import Tool
+from cryoarena.particles.particle_set import ParticleSet
+
+OptionsT = TypeVar("OptionsT")
+
+LOG = "log.txt"
+_CPU_SPENT = "cpu_seconds.txt"
+
+
+class Done(NamedTuple):
+    """How far a program is, as it tells in a line of its output."""
+
+    done: float
+    total: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class NoImportOptions:
+    """Options of an import: none."""
+
+
+class ImportableMethod(Method[OptionsT]):
+    """A method whose results are read from the folder of an outside program.
+
+    Attributes:
+        import_options: frozen dataclass of what a user may have to tell about such a folder.
+    """
+
+    import_options: type[Any] = NoImportOptions
+
+    @abstractmethod
+    def read(self, folder: Path, particles: ParticleSet, options: Any) -> Reconstruction:
+        """Read what the program left in its output folder.
+
+        The only reader: of folders that users have, and of those that `fit` made. Rows are matched by the identity of
+        particles (`match_rows`).
+
+        Raises:
+            UserError: when the folder is of another program or version, lacks a file, or is about other particles.
+        """
+
+
+class ExternalMethod(ImportableMethod[OptionsT]):
+    """A method that runs an outside program.
+
+    Attributes:
+        tool: the program.
+        output: folder, in the one that the program works in, of what `read` reads.
+    """
+
+    tool: ClassVar[Tool]
+    output: ClassVar[str] = "output"
+
+    @abstractmethod
+    def commands(self, particles: ParticleSet, options: OptionsT, run: Run, work: Path) -> Iterator[Command]:
+        """Write the input of the program into `work` and yield the commands to run there, one after another.
+
+        Each is run before the next is asked for. After an interruption `work` is as it was left: what is done must
+        not be done again.
+        """
+
+    def progress(self, line: str) -> Done | None:
+        """Return how far the program is, where a line of its output tells."""
+        return None
+
+    def fit(self, particles: ParticleSet, options: OptionsT, run: Run) -> Reconstruction:
+        """Run the program and read its output.
+
+        Raises:
+            ProgramFailed: when it fails, or left nothing that can be read.
+            UserError: when an option makes no sense for these particles.
+        """
+        work = run.work.open()
+        executables = self.tool.require()
+
+        def report(line: str) -> None:
+            if (told := self.progress(line)) is not None:
+                run.progress(*told)
+
+        for command in self.commands(particles, options, run, work):
+            spent_s = run_program(command, executables, work, work / LOG, report, run.device)
+            if command.cpu_s is not None:
+                (work / _CPU_SPENT).write_text(str(cpu_spent_s(work) + spent_s))
+        try:
+            return self.read(work / self.output, particles, self.import_options())
+        except UserError as error:
+            # The user gave nothing wrong: it is the program that made it.
+            raise ProgramFailed(str(error)) from error
+
+    def not_applicable(self, particles: ParticleSet) -> str | None:
+        """Return why the tool cannot run on these particles, or here."""
+        if (reason := super().not_applicable(particles)) is not None:
+            return reason
+        if self.tool.find() is None:
+            return self.tool.missing()
+        if self.card.needs_gpu and not torch.cuda.is_available():
+            return f"{self.tool.title} needs a GPU and there is none"
+        return None
+
+
+def cpu_spent_s(work: Path) -> float:
+    """Return the CPU seconds that commands with a limit spent, before an interruption too, unless by SIGKILL."""
+    path = work / _CPU_SPENT
+    return float(path.read_text()) if path.is_file() else 0.0
