@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -33,10 +34,9 @@ class BandImages:
         self.points = ImagePoints.within(particles.box_px, radius, device)
         self._particles = particles
         self._batch_images = batch_images
-        self._data: Tensor | None = None
-        self._ctf: Tensor | None = None
-        self._rotations: Tensor | None = None
+        self._kept: _Coefficients | None = None
         self._fits = len(particles) * len(self.points) * _BYTES_PER_POINT <= _KEPT_BYTES
+        self._of_shell = torch.nn.functional.one_hot(self.points.shell).float()
 
     @property
     def count(self) -> int:
@@ -46,7 +46,17 @@ class BandImages:
     @property
     def n_shells(self) -> int:
         """Return the number of shells of the band."""
-        return int(self.points.shell.max()) + 1
+        return self._of_shell.shape[1]
+
+    def narrowed(self, radius: float) -> "BandImages":
+        """Return the same images in a lower band, without reading them again where they are kept."""
+        device = self.points.kx.device
+        lower = BandImages(self._particles, radius, device, self._batch_images)
+        if self._kept is not None:
+            # Both are in the order of rows and columns of the image.
+            inside = torch.nonzero(self.points.kx**2 + self.points.ky**2 <= radius**2)[:, 0]
+            lower._kept = _Coefficients(self._kept.data[:, inside], self._kept.ctf[:, inside], self._kept.rotations)
+        return lower
 
     def batches(self, rows: NDArray[np.int64] | None = None) -> Iterator[Batch]:
         """Yield some particles, or all, in the order given."""
@@ -54,33 +64,41 @@ class BandImages:
         if not self._fits:
             yield from fourier_batches(self._particles, self.points, wanted, self._batch_images)
             return
-        if self._data is None or self._ctf is None or self._rotations is None:
-            self._read()
-        assert self._data is not None
-        assert self._ctf is not None
-        assert self._rotations is not None
+        if self._kept is None:
+            self._kept = self._read()
         for start in range(0, len(wanted), self._batch_images):
             batch = wanted[start : start + self._batch_images]
-            here = torch.as_tensor(batch, device=self._data.device)
-            yield Batch(batch, self._data[here], self._ctf[here], self._rotations[here])
+            here = slice(start, start + len(batch)) if rows is None else torch.as_tensor(batch)
+            yield Batch(batch, self._kept.data[here], self._kept.ctf[here], self._kept.rotations[here])
 
-    def _read(self) -> None:
+    def _read(self) -> "_Coefficients":
         n, device = len(self._particles), self.points.kx.device
-        self._data = torch.empty((n, len(self.points)), dtype=torch.complex64, device=device)
-        self._ctf = torch.empty((n, len(self.points)), device=device)
-        self._rotations = torch.empty((n, 3, 3), device=device)
+        kept = _Coefficients(
+            torch.empty((n, len(self.points)), dtype=torch.complex64, device=device),
+            torch.empty((n, len(self.points)), device=device),
+            torch.empty((n, 3, 3), device=device),
+        )
         for batch in fourier_batches(self._particles, self.points, batch_images=self._batch_images):
-            here = torch.as_tensor(batch.rows, device=device)
-            self._data[here], self._ctf[here], self._rotations[here] = batch.data, batch.ctf, batch.rotations
+            here = slice(int(batch.rows[0]), int(batch.rows[-1]) + 1)
+            kept.data[here], kept.ctf[here], kept.rotations[here] = batch.data, batch.ctf, batch.rotations
+        return kept
 
     def shell_sums(self, values: Tensor) -> Tensor:
         """Sum (n, P) over shells; (n, S)."""
-        sums = torch.zeros((len(values), self.n_shells), device=values.device)
-        return sums.index_add_(1, self.points.shell, values)
+        return values @ self._of_shell
 
     def points_per_shell(self) -> Tensor:
         """Count the points of each shell; (S,) float32."""
-        return torch.bincount(self.points.shell, minlength=self.n_shells).float()
+        return self._of_shell.sum(dim=0)
+
+
+@dataclass(frozen=True)
+class _Coefficients:
+    """Of all images: data (N, P) complex64, CTF (N, P) and rotations (N, 3, 3)."""
+
+    data: Tensor
+    ctf: Tensor
+    rotations: Tensor
 
 
 def by_view(rotations: NDArray[np.float64]) -> NDArray[np.int64]:

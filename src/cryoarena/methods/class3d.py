@@ -188,7 +188,7 @@ class _Classification:
         self._seed = run.seed
         self._device = torch.device(run.device)
         self._full_radius = particles.box_px / 2 - 1
-        self._images = BandImages(self._particles, self._full_radius, self._device)
+        self._images = self._band = BandImages(self._particles, self._full_radius, self._device)
         self._half_set = torch.as_tensor(half_sets(self._particles, run.seed), device=self._device)
         self._consensus = consensus_of(self._images, self._half_set)
 
@@ -242,7 +242,7 @@ class _Classification:
 
     def finish(self, state: _State) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return maps (K, D, D, D) of the whole band and posteriors (N, K) in the order of the particles."""
-        images = self._at(self._full_radius)
+        images = self._images
         maps = class_maps(images, state.posterior, self._half_set, self._consensus.cropped(images)).maps
         posterior = np.empty(state.posterior.shape, np.float32)
         posterior[self._order] = state.posterior.cpu().numpy()
@@ -250,9 +250,9 @@ class _Classification:
 
     def _at(self, radius: float) -> BandImages:
         """Return the images up to a radius; those of the last one asked for are kept."""
-        if math.floor(radius) != math.floor(self._images.grid.radius):
-            self._images = BandImages(self._particles, radius, self._device)
-        return self._images
+        if math.floor(radius) != math.floor(self._band.grid.radius):
+            self._band = self._images.narrowed(radius)
+        return self._band
 
 
 def merge(before: Tensor, after: Tensor) -> Tensor:
