@@ -100,7 +100,7 @@ def changed(records, name, row, value):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda r: without(r, "blob/path"), "has no field blob/path; join it with its passthrough"),
+        (lambda r: without(r, "blob/path"), "has no field blob/path; give its passthrough file"),
         (lambda r: without(r, "ctf/cs_mm"), "has no field ctf/cs_mm"),
         (lambda r: without(r, "alignments3D/shift"), "has no field alignments3D/shift"),
         (lambda r: changed(r, "alignments3D/pose", 2, np.nan), "row 3 of .* no valid value in field alignments3D/pose"),

@@ -123,5 +123,5 @@ def test_real_files_open(mirror):
     assert len(open_particles(mirror / "particles/relion31_5/relion31.star")) == 5
     found = open_particles(mirror / "particles/empiar10076_7/empiar_10076_7.cs")
     assert found.images(np.array([3])).shape == (1, 320, 320)
-    with pytest.raises(UserError, match=r"the image stack .*PfCRT\.mrcs does not exist"):
+    with pytest.raises(UserError, match=r"names the stack .*PfCRT\.mrcs in row 1 but there is no such file"):
         open_particles(mirror / "particles/star_only/FinalRefinement-OriginalParticles-PfCRT.star")

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from cryoarena import __version__
-from cryoarena.cli import bench, fetch, importing, limits, listing, make, mix, report, run, score, tools
+from cryoarena.cli import bench, convert, fetch, importing, limits, listing, make, mix, report, run, score, tools
 from cryoarena.errors import UserError
 
 EXIT_WRONG_INPUT = 2
@@ -56,6 +56,7 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "make": make.make,
     "fetch": fetch.fetch,
     "mix": mix.mix,
+    "convert": convert.convert,
     "run": run.run,
     "import": importing.import_folder,
     "limits": limits.limits,

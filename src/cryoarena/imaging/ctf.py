@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from cryoarena.imaging.defocus import DefocusTable
 
+# The parameters that belong to the microscope rather than to a particle.
+MICROSCOPE = ("voltage_kV", "cs_mm", "amplitude_contrast")
+
 
 @dataclass(frozen=True)
 class CtfParameters:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
-from cryoarena.imaging.ctf import CtfParameters
+from cryoarena.imaging.ctf import MICROSCOPE, CtfParameters
 from cryoarena.imaging.poses import Poses
+from cryoarena.particles.decimals import shortest_decimals
 from cryoarena.particles.safe_pickle import read_array_pickle
 
 _CTF_FIELDS = (
@@ -76,10 +77,9 @@ def read_cryodrgn_ctf(path: Path) -> tuple[CtfParameters, int, float]:
     _require_finite(path, table)
     if np.any(table[:, :2] != table[0, :2]) or np.any(table[0, :2] <= 0):
         raise UserError(f"{path} mixes box or pixel sizes or has none; split it by image size")
-    values = table[:, 2:].astype(np.float64)
-    columns = {field: values[:, i] for i, field in enumerate(_CTF_FIELDS)}
-    # The shortest decimal that is this float32: 1.3 rather than 1.29999995.
-    pixel_size_A = float(str(np.float32(table[0, 1])))
+    columns = {field: table[:, i].astype(np.float64) for i, field in enumerate(_CTF_FIELDS, 2)}
+    columns |= {field: shortest_decimals(table[:, _CTF_FIELDS.index(field) + 2]) for field in MICROSCOPE}
+    pixel_size_A = float(shortest_decimals(table[:1, 1].astype(np.float32))[0])
     return CtfParameters(**columns, b_factor_A2=np.zeros(len(table))), round(float(table[0, 0])), pixel_size_A
 
 

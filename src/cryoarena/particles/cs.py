@@ -1,7 +1,8 @@
 """cryoSPARC particle tables (.cs): a numpy structured array, one record per particle."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,16 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
-from cryoarena.imaging.ctf import CtfParameters
+from cryoarena.imaging.ctf import MICROSCOPE, CtfParameters
 from cryoarena.imaging.poses import Poses
+from cryoarena.particles.cs_table import CsTable, read_cs_table
+from cryoarena.particles.decimals import shortest_decimals
 from cryoarena.particles.euler import cryosparc_from_rotation, rotation_from_cryosparc
+from cryoarena.particles.given import FLAGS, Given, require_no_conflict
 from cryoarena.particles.image_paths import find_stack, relative_stack_names
+from cryoarena.particles.optics import optics_groups
 from cryoarena.particles.particle_set import ParticleSet
 
-_MAGIC = b"\x93NUMPY"
-_COMPRESSED_MAGIC = b"\x95CSDAT"
 _BLOB_FIELDS = [
     ("uid", "<u8"),
     ("blob/idx", "<u4"),
@@ -61,6 +64,14 @@ _CTF = {
     "phase_shift_deg": "ctf/phase_shift_rad",
     "b_factor_A2": "ctf/bfactor",
 }
+_ZERO_IF_ABSENT = ("ctf/bfactor", "ctf/phase_shift_rad")
+READ_FIELDS = frozenset(
+    {
+        *("uid", "blob/path", "blob/idx", "blob/shape", "blob/psize_A", "blob/sign", "ctf/exp_group_id"),
+        *_CTF.values(),
+        *("alignments3D/pose", "alignments3D/shift", "alignments3D/psize_A", "alignments3D/split"),
+    }
+)
 
 
 def write_cs(path: Path, particles: ParticleSet) -> None:
@@ -82,6 +93,7 @@ def write_cs(path: Path, particles: ParticleSet) -> None:
     records["blob/sign"] = particles.contrast_sign
     if particles.ctf is not None:
         records["ctf/type"] = b"imported"
+        records["ctf/exp_group_id"] = _exposure_groups(particles)
         records["ctf/scale"] = 1
         for field, name in _CTF.items():
             values = getattr(particles.ctf, field)
@@ -98,104 +110,105 @@ def write_cs(path: Path, particles: ParticleSet) -> None:
         np.save(stream, records, allow_pickle=False)
 
 
-def read_cs(path: Path) -> ParticleSet:
+def _exposure_groups(particles: ParticleSet) -> NDArray[np.int64]:
+    """Return the optics groups as cryoSPARC numbers them: by their own numbers where their names tell them."""
+    optics = optics_groups(particles)
+    numbers = [re.fullmatch(r"opticsGroup(\d{1,9})", name) for name in optics.names]
+    if all(numbers):
+        return np.array([int(match[1]) for match in numbers if match])[optics.group]
+    return optics.group + 1
+
+
+def read_cs(path: Path, passthrough: Sequence[Path] = (), given: Given = Given()) -> ParticleSet:
     """Read a particle table of cryoSPARC; stacks are looked for but not opened.
 
     Beam tilt, higher aberrations and anisotropic magnification are not read.
 
+    Args:
+        path: .cs file.
+        passthrough: files that hold the fields which the table lacks, joined by uid.
+        given: what the table may lack.
+
     Raises:
-        UserError: when the file is missing, truncated, compressed or no table, a field is missing (named), a value
-            is not a number (row named), or particles differ in box, pixel size or contrast.
+        UserError: when a file is missing, truncated, compressed or no table, a field is missing (named), a value
+            is not a number (row named), particles differ in box, pixel size or contrast, or `given` contradicts them.
     """
-    records = _load(path)
-    for name in ("uid", "blob/path", "blob/idx", "blob/shape", "blob/psize_A"):
-        if name not in (records.dtype.names or ()):
-            raise UserError(f"{path} has no field {name}; join it with its passthrough file by uid")
-    if len(records) == 0:
-        raise UserError(f"{path} has no particles")
-    stack_index, distinct = pd.factorize(records["blob/path"].astype(str))
-    shapes = _numbers(path, records, "blob/shape")
+    table = read_cs_table(path, passthrough)
+    stack_index, distinct = pd.factorize(table.values("blob/path").astype(str))
+    shapes = table.numbers("blob/shape")
     if np.any(shapes != shapes[0, 0]):
         raise UserError(f"{path} mixes box sizes or has images that are not square; rescale them to one box")
-    pixel_size_A = _the_one(path, records, "blob/psize_A")
-    # The shortest decimal that is this float32: 1.3 rather than 1.29999995.
-    pixel_size_A = float(str(np.float32(pixel_size_A)))
-    sign = _the_one(path, records, "blob/sign") if "blob/sign" in (records.dtype.names or ()) else 1.0
-    poses, half_set = _poses(path, records, pixel_size_A)
+    pixel_size_A = _pixel_size_A(table, given)
+    poses, half_set = _poses(table, pixel_size_A)
+    group, group_names = _optics(table)
     return ParticleSet(
-        particle_id=records["uid"].astype(np.int64),
+        particle_id=table.values("uid").astype(np.int64),
         box_px=int(shapes[0, 0]),
         pixel_size_A=pixel_size_A,
-        contrast_sign=1 if sign > 0 else -1,
-        stack_files=tuple(find_stack(path, str(name)) for name in distinct),
+        contrast_sign=_contrast_sign(table, given),
+        stack_files=tuple(find_stack(path, str(name), given.datadir) for name in distinct),
         stack_index=stack_index.astype(np.int64),
-        slice_index=records["blob/idx"].astype(np.int64),
+        slice_index=table.values("blob/idx").astype(np.int64),
         poses=poses,
-        ctf=_ctf(path, records),
+        ctf=_ctf(table, given),
         half_set=half_set,
+        optics_group=group,
+        optics_names=group_names,
     )
 
 
-def _load(path: Path) -> NDArray[Any]:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist")
-    with path.open("rb") as stream:
-        magic = stream.read(len(_MAGIC))
-        if magic == _COMPRESSED_MAGIC:
-            raise UserError(f"{path} is a compressed .cs file; rewrite it with cryosparc-tools (Dataset.load, .save)")
-        if magic != _MAGIC:
-            raise UserError(f"{path} is not a .cs file of cryoSPARC")
-        stream.seek(0)
-        try:
-            records = np.load(stream, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise UserError(f"{path} is truncated or damaged: {error}; copy it again") from error
-    if records.ndim != 1 or records.dtype.names is None:
-        raise UserError(f"{path} is a plain array, not a table of cryoSPARC")
-    return np.asarray(records)
+def _optics(table: CsTable) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    if "ctf/exp_group_id" not in table:
+        return None, ()
+    numbers, group = np.unique(table.values("ctf/exp_group_id"), return_inverse=True)
+    return group, tuple(f"opticsGroup{number}" for number in numbers)
 
 
-def _numbers(path: Path, records: NDArray[Any], name: str) -> NDArray[np.float64]:
-    if name not in (records.dtype.names or ()):
-        raise UserError(f"{path} has no field {name}; join it with its passthrough file by uid")
-    values = records[name].astype(np.float64)
-    good = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    if not good.all():
-        row = int(np.argmin(good)) + 1
-        raise UserError(f"row {row} of {path} has no valid value in field {name}; remove the row")
-    return np.asarray(values)
+def _pixel_size_A(table: CsTable, given: Given) -> float:
+    if "blob/psize_A" not in table and given.pixel_size_A is not None:
+        return given.pixel_size_A
+    pixel_size_A = float(shortest_decimals(np.array([table.the_one("blob/psize_A")], np.float32))[0])
+    if given.pixel_size_A is not None:
+        require_no_conflict(table.path, FLAGS["pixel_size_A"], given.pixel_size_A, pixel_size_A)
+    return pixel_size_A
 
 
-def _the_one(path: Path, records: NDArray[Any], name: str) -> float:
-    distinct = np.unique(_numbers(path, records, name))
-    if len(distinct) > 1:
-        listed = ", ".join(f"{value:g}" for value in distinct)
-        raise UserError(f"{path} mixes values of {name}: {listed}; split it")
-    return float(distinct[0])
+def _contrast_sign(table: CsTable, given: Given) -> int:
+    if "blob/sign" not in table:
+        return given.contrast_sign or 1
+    sign = 1 if table.the_one("blob/sign") > 0 else -1
+    if given.contrast_sign not in (None, sign):
+        raise UserError(
+            f"{table.path} tells by blob/sign that particles are {'bright' if sign > 0 else 'dark'}; "
+            "leave out --contrast or correct the table"
+        )
+    return sign
 
 
-def _ctf(path: Path, records: NDArray[Any]) -> CtfParameters | None:
-    names = records.dtype.names or ()
-    if "ctf/df1_A" not in names:
+def _ctf(table: CsTable, given: Given) -> CtfParameters | None:
+    if "ctf/df1_A" not in table:
         return None
     columns = {}
     for field, name in _CTF.items():
-        if name in ("ctf/bfactor", "ctf/phase_shift_rad") and name not in names:
-            columns[field] = np.zeros(len(records))
+        value = getattr(given, field, None)
+        if name not in table and (value is not None or name in _ZERO_IF_ABSENT):
+            columns[field] = np.full(len(table), value or 0.0)
             continue
-        values = _numbers(path, records, name)
+        values = table.numbers(name)
+        if field in MICROSCOPE:
+            values = shortest_decimals(table.values(name))
+        if value is not None:
+            require_no_conflict(table.path, FLAGS[field], value, values)
         columns[field] = np.rad2deg(values) if name.endswith("_rad") else values
     return CtfParameters(**columns)
 
 
-def _poses(path: Path, records: NDArray[Any], pixel_size_A: float) -> tuple[Poses | None, NDArray[np.int64] | None]:
-    names = records.dtype.names or ()
-    if "alignments3D/pose" not in names:
+def _poses(table: CsTable, pixel_size_A: float) -> tuple[Poses | None, NDArray[np.int64] | None]:
+    if "alignments3D/pose" not in table:
         return None, None
     # Shifts are in pixels of the alignment, which may have run on downsampled images.
-    has_own_pixel = "alignments3D/psize_A" in names
-    shift_pixel_A = _numbers(path, records, "alignments3D/psize_A")[:, None] if has_own_pixel else pixel_size_A
-    rotation = rotation_from_cryosparc(_numbers(path, records, "alignments3D/pose"))
-    shift_A = -_numbers(path, records, "alignments3D/shift") * shift_pixel_A + 0.0
-    half_set = records["alignments3D/split"].astype(np.int64) if "alignments3D/split" in names else None
-    return Poses(rotation, shift_A), half_set
+    shift_pixel_A = table.numbers("alignments3D/psize_A")[:, None] if "alignments3D/psize_A" in table else pixel_size_A
+    rotation = rotation_from_cryosparc(table.numbers("alignments3D/pose"))
+    shift_A = -table.numbers("alignments3D/shift") * shift_pixel_A + 0.0
+    split = table.fields.get("alignments3D/split")
+    return Poses(rotation, shift_A), None if split is None else split.astype(np.int64)

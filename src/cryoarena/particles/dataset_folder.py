@@ -1,18 +1,24 @@
 """The particle tables of a dataset folder, and particles from any table that is known."""
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from cryoarena import __version__
 from cryoarena.errors import UserError
-from cryoarena.files import read_json
+from cryoarena.files import read_json, sha256_of, write_json
 from cryoarena.particles.cryodrgn import write_cryodrgn_ctf, write_cryodrgn_poses
 from cryoarena.particles.cs import read_cs, write_cs
+from cryoarena.particles.image_paths import require_stack
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.read_star import read_star
 from cryoarena.particles.stack import open_stack
 from cryoarena.particles.write_star import write_star
+
+FOLDER_FILES = ("particles.star", "particles.cs", "poses.pkl", "ctf.pkl", "dataset.json")
 
 
 def write_tables(folder: Path, particles: ParticleSet) -> list[Path]:
@@ -36,6 +42,54 @@ def write_tables(folder: Path, particles: ParticleSet) -> list[Path]:
     return written
 
 
+def write_folder(folder: Path, particles: ParticleSet) -> list[Path]:
+    """Write a dataset folder for somebody's own particles: without truth, their images where they are.
+
+    The card, dataset.json, comes last: a folder that has it is whole. Tables of a folder that is written anew go.
+
+    Returns:
+        The paths of what was written.
+
+    Raises:
+        UserError: when a stack name has white space or the disk is full.
+    """
+    (folder / FOLDER_FILES[-1]).unlink(missing_ok=True)
+    tables = write_tables(folder, particles)
+    for stale in {folder / name for name in FOLDER_FILES} - set(tables):
+        stale.unlink(missing_ok=True)
+    files = {path.name: sha256_of(path) for path in tables}
+    name = folder.resolve().name
+    card = {
+        "format": 1,
+        "id": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest(),
+        "name": name,
+        "card": {
+            "name": name,
+            "title": name,
+            "kind": "unknown",
+            "summary": "Particles of another program; their truth is not known.",
+            "citation": "",
+            "licence": "that of the stacks",
+            "sources": [],
+            "notes": [],
+            "stand_ins": [],
+        },
+        "cvs": [],
+        "recipe": {
+            "images": len(particles),
+            "box_px": particles.box_px,
+            "pixel_size_A": particles.pixel_size_A,
+            "contrast_sign": particles.contrast_sign,
+            "linked": True,
+        },
+        "generator": {"cryoarena": __version__},
+        "notes": ["Images are where they were; the tables name them by relative paths."],
+        "files": files,
+    }
+    write_json(folder / FOLDER_FILES[-1], card)
+    return [*tables, folder / FOLDER_FILES[-1]]
+
+
 def open_particles(path: Path) -> ParticleSet:
     """Open the particles of a dataset folder, a .star or a .cs file, and check them against their stacks.
 
@@ -54,7 +108,7 @@ def open_particles(path: Path) -> ParticleSet:
         particles = read_cs(path)
     else:
         raise UserError(f"{path} is no particle table; give a dataset folder, a .star or a .cs file")
-    _check_stacks(path, particles)
+    check_stacks(path, particles)
     return particles
 
 
@@ -71,7 +125,7 @@ def _open_folder(folder: Path) -> ParticleSet:
         raise UserError(
             f"{star} has pixels of {particles.pixel_size_A:g} Å but dataset.json says {recipe['pixel_size_A']:g} Å"
         )
-    images = _check_stacks(star, particles)
+    images = check_stacks(star, particles)
     # A mixture may link the stacks of others and name some of their images only.
     if images != len(particles) and not recipe.get("linked"):
         raise UserError(
@@ -82,8 +136,8 @@ def _open_folder(folder: Path) -> ParticleSet:
     return replace(particles, pixel_size_A=float(recipe["pixel_size_A"]))
 
 
-def _check_stacks(table: Path, particles: ParticleSet) -> int:
-    """Return how many images the stacks hold.
+def check_stacks(table: Path, particles: ParticleSet) -> int:
+    """Check that the images that `table` names exist; return how many images their stacks hold.
 
     Raises:
         UserError: when a stack is missing, damaged, of another box, or has fewer images than the table names.
@@ -92,11 +146,7 @@ def _check_stacks(table: Path, particles: ParticleSet) -> int:
     np.maximum.at(last, particles.stack_index, particles.slice_index)
     total = 0
     for stack, path in enumerate(particles.stack_files):
-        if not path.is_file():
-            row = int(np.argmax(particles.stack_index == stack)) + 1
-            raise UserError(
-                f"{table} names the stack {path} in row {row} but there is no such file; restore or link it"
-            )
+        require_stack(table, int(np.argmax(particles.stack_index == stack)), path)
         images = len(open_stack(path, particles.box_px))
         if last[stack] >= images:
             raise UserError(

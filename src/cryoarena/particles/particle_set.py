@@ -28,6 +28,8 @@ class ParticleSet:
         ctf: or None when unknown.
         half_set: (N,) 0 or 1, or None when none was chosen.
         beam_tilt_mrad: (N, 2) along image x and y, or None when unknown.
+        optics_group: (N,) which of `optics_names`, or None when no groups were told.
+        optics_names: names of the optics groups.
     """
 
     particle_id: NDArray[np.int64]
@@ -41,6 +43,8 @@ class ParticleSet:
     ctf: CtfParameters | None
     half_set: NDArray[np.int64] | None = None
     beam_tilt_mrad: NDArray[np.float64] | None = None
+    optics_group: NDArray[np.int64] | None = None
+    optics_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.particle_id)
@@ -56,6 +60,7 @@ class ParticleSet:
             ctf=None if self.ctf is None else self.ctf[rows],
             half_set=None if self.half_set is None else self.half_set[rows],
             beam_tilt_mrad=None if self.beam_tilt_mrad is None else self.beam_tilt_mrad[rows],
+            optics_group=None if self.optics_group is None else self.optics_group[rows],
         )
 
     def images(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Read RELION particle tables: 3.1 and later, with an optics table, and 3.0, without."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,26 +10,41 @@ from cryoarena.errors import UserError
 from cryoarena.imaging.ctf import CtfParameters
 from cryoarena.imaging.poses import Poses
 from cryoarena.particles.euler import rotation_from_relion
-from cryoarena.particles.image_paths import find_stack
+from cryoarena.particles.given import FLAGS, Given, require_no_conflict
+from cryoarena.particles.image_paths import find_stack, require_stack
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.particles.relion_columns import ANGLES, BEAM_TILT, CTF, IMAGE_NAME, OPTICS_GROUP, PARTICLE_ID
+from cryoarena.particles.relion_columns import (
+    ANGLES,
+    BEAM_TILT,
+    BEAM_TILT_CLASS,
+    CTF,
+    IMAGE_NAME,
+    OPTICS_GROUP,
+    OPTICS_NAME,
+    PARTICLE_ID,
+)
 from cryoarena.particles.stack import open_stack
 from cryoarena.particles.star_table import Table, read_tables
 
 _ZERO_IF_ABSENT = {"rlnPhaseShift", "rlnCtfBfactor"}
-_TEXT = (IMAGE_NAME, PARTICLE_ID)
+_TEXT = (IMAGE_NAME, PARTICLE_ID, OPTICS_NAME)
 _NUMBERS = {
     *ANGLES,
     *BEAM_TILT,
     *CTF.values(),
     OPTICS_GROUP,
+    BEAM_TILT_CLASS,
     *("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginX", "rlnOriginY"),
     *("rlnImagePixelSize", "rlnImageSize", "rlnDetectorPixelSize", "rlnMagnification"),
     *("rlnRandomSubset", "rlnCtfDataAreCtfPremultiplied"),
+    *("rlnImageDimensionality", "rlnTomoSubTomosAre2DStacks"),
 }
+READ_COLUMNS = frozenset({*_NUMBERS, *_TEXT})
+# What a user can tell where a table lacks the column.
+_GIVEN = {"pixel_size_A": "rlnImagePixelSize", **{name: CTF[name] for name in FLAGS if name in CTF}}
 
 
-def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
+def read_star(path: Path, contrast_sign: int = 1, given: Given = Given()) -> ParticleSet:
     """Read a particle table; stacks are looked for but not opened (unless the table does not tell the box).
 
     Higher aberrations and anisotropic magnification are not read. A table without particle ids
@@ -38,20 +53,25 @@ def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
     Args:
         path: .star file.
         contrast_sign: of the images; RELION's own convention is +1, bright, and its tables do not record it.
+        given: what the table may lack.
 
     Raises:
         UserError: when a column is missing (named), a value is not a number (row named), an optics group is
-            missing, groups differ in pixel or box size, or images are CTF-premultiplied.
+            missing, groups differ in pixel or box size, images are CTF-premultiplied or subtomograms, or `given`
+            contradicts the table.
     """
-    table = _Particles(path)
+    table = _Particles(path, given)
     slice_index, stack_index, names = _split_image_names(path, table.image_names())
-    stack_files = tuple(find_stack(path, name) for name in names)
+    stack_files = tuple(find_stack(path, name, given.datadir) for name in names)
+    if table.has("rlnTomoSubTomosAre2DStacks") or np.any(table.optional("rlnImageDimensionality", 2) != 2):
+        raise UserError(f"{path} lists subtomograms; only single-particle images are read")
     if np.any(table.optional("rlnCtfDataAreCtfPremultiplied", 0) != 0):
         raise UserError(f"the images of {path} are multiplied by their CTF; extract them again without that")
     pixel_size_A = table.the_one(table.pixel_sizes_A(), "pixel sizes (Å)")
     if table.has("rlnImageSize"):
         box_px = int(table.the_one(table.numbers("rlnImageSize"), "box sizes (px)"))
     else:
+        require_stack(path, 0, stack_files[0])
         box_px = open_stack(stack_files[0]).shape[1]
     return ParticleSet(
         particle_id=table.particle_ids(),
@@ -65,6 +85,7 @@ def read_star(path: Path, contrast_sign: int = 1) -> ParticleSet:
         ctf=table.ctf(),
         half_set=table.numbers("rlnRandomSubset").astype(np.int64) - 1 if table.has("rlnRandomSubset") else None,
         beam_tilt_mrad=table.beam_tilt_mrad(),
+        **table.optics(),
     )
 
 
@@ -115,7 +136,7 @@ def read_star_poses(path: Path) -> tuple[NDArray[np.int64], Poses]:
 class _Particles:
     """The particle table of a STAR file, each value taken from the optics table where that has it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, given: Given = Given()) -> None:
         self.path = path
         tables = read_tables(path, _NUMBERS, _TEXT)
         particles = [table for name, table in tables.items() if name != "optics" and IMAGE_NAME in table]
@@ -124,6 +145,8 @@ class _Particles:
         self._particles = max(particles, key=len)
         self._optics = tables.get("optics", Table())
         self._optics_row = self._find_optics_rows() if len(self._optics) else None
+        self._given: dict[str, float] = {}
+        self._given = self._accept(given)
 
     def __len__(self) -> int:
         return len(self._particles)
@@ -140,8 +163,12 @@ class _Particles:
             values = self._optics.numbers[name][self._optics_row]
         elif name in self._particles.numbers:
             values = self._particles.numbers[name]
+        elif name in self._given:
+            return np.full(len(self), self._given[name])
         else:
-            raise UserError(f"{self.path} has no column _{name}; add it or export the particles again")
+            flag = next((FLAGS[field] for field, column in _GIVEN.items() if column == name), None)
+            remedy = f"tell it to `cryoarena convert` by {flag}" if flag else "export the particles again"
+            raise UserError(f"{self.path} has no column _{name}; add it or {remedy}")
         good = np.isfinite(values)
         if not good.all():
             row = int(np.argmin(good)) + 1
@@ -173,13 +200,15 @@ class _Particles:
     def given_particle_ids(self) -> NDArray[np.int64] | None:
         """Return the particle ids; None where there are none, or names of another program: ours are numbers."""
         try:
-            ids = np.array([int(word) for word in self._particles.text.get(PARTICLE_ID, [""])], np.int64)
+            # Unsigned 64 bits, as in cryoSPARC; inside, the same bits are signed.
+            wide = [int(word) for word in self._particles.text.get(PARTICLE_ID, [""])]
+            ids = np.array(wide, np.uint64 if max(wide) >= 2**63 else np.int64).astype(np.int64)
         except (ValueError, OverflowError):
             return None
         distinct, first = np.unique(ids, return_index=True)
         if len(distinct) < len(ids):
             again = int(np.setdiff1d(np.arange(len(ids)), first)[0])
-            raise UserError(f"row {again + 1} of {self.path} repeats the particle id {ids[again]}; ids must be unique")
+            raise UserError(f"row {again + 1} of {self.path} repeats the particle id {wide[again]}; ids must be unique")
         return ids
 
     def poses(self, pixel_size_A: float) -> Poses | None:
@@ -207,6 +236,35 @@ class _Particles:
         if not any(self.has(name) for name in BEAM_TILT):
             return None
         return np.stack([self.optional(name, 0) for name in BEAM_TILT], axis=1)
+
+    def optics(self) -> dict[str, Any]:
+        """Return the fields of a particle set that tell optics groups, as far as the table does."""
+        if self._optics_row is not None:
+            numbers = self._optics.numbers[OPTICS_GROUP]
+            names = self._optics.text.get(OPTICS_NAME, [f"opticsGroup{number:g}" for number in numbers])
+            return {"optics_group": self._optics_row.astype(np.int64), "optics_names": tuple(names)}
+        if BEAM_TILT_CLASS in self._particles:
+            distinct, group = np.unique(self.numbers(BEAM_TILT_CLASS), return_inverse=True)
+            return {"optics_group": group, "optics_names": tuple(f"opticsGroup{number:g}" for number in distinct)}
+        return {}
+
+    def _accept(self, given: Given) -> dict[str, float]:
+        """Return what is given and not in the table, by column; refuse what contradicts the table."""
+        accepted = {}
+        for field, column in _GIVEN.items():
+            value = getattr(given, field)
+            if value is None:
+                continue
+            if field == "pixel_size_A" and self._tells_pixel_sizes():
+                require_no_conflict(self.path, FLAGS[field], value, self.pixel_sizes_A())
+            elif self.has(column):
+                require_no_conflict(self.path, FLAGS[field], value, self.numbers(column))
+            else:
+                accepted[column] = value
+        return accepted
+
+    def _tells_pixel_sizes(self) -> bool:
+        return self.has("rlnImagePixelSize") or self.has("rlnDetectorPixelSize")
 
     def _find_optics_rows(self) -> NDArray[np.int64]:
         """Return for each particle its row in the optics table."""

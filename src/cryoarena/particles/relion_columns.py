@@ -4,6 +4,9 @@
 PARTICLE_ID = "rlnParticleName"
 IMAGE_NAME = "rlnImageName"
 OPTICS_GROUP = "rlnOpticsGroup"
+OPTICS_NAME = "rlnOpticsGroupName"
+# What RELION before 3.1 has in place of optics groups.
+BEAM_TILT_CLASS = "rlnBeamTiltClass"
 BEAM_TILT = ("rlnBeamTiltX", "rlnBeamTiltY")
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 CTF = {
