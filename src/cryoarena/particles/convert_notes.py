@@ -9,7 +9,7 @@ from cryoarena.particles.convert_source import Kind, Source
 from cryoarena.particles.cs import READ_FIELDS
 from cryoarena.particles.cs_table import read_cs_table
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.particles.read_star import READ_COLUMNS
+from cryoarena.particles.star_particles import READ_COLUMNS
 
 # What tells nothing when it has this value; other fields tell nothing when they are 0.
 _PLAIN = {"ctf/scale": 1, "alignments3D/alpha": 1}
