@@ -15,10 +15,12 @@ from cryoarena.methods.band_images import BandImages, by_view
 from cryoarena.methods.base import Run, methods
 from cryoarena.methods.checkpoint import Checkpoint
 from cryoarena.methods.class3d import Class3dOptions, Class3dReconstruction, merge, refill
-from cryoarena.methods.class_maps import class_maps, consensus_of, expect, mean_power
+from cryoarena.methods.class_maps import class_maps, consensus_of, mean_power
+from cryoarena.methods.class_posteriors import expect
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.fsc import fsc, fsc_auc
+from cryoarena.volumes.slicing import FourierGrid
 from simulated import make_small_dataset
 
 
@@ -132,6 +134,33 @@ def test_an_image_of_noise_is_not_drawn_to_the_class_it_is_part_of(tmp_path: Pat
     # A map seems to explain the images it was made of, and does not when each is compared with the others' map.
     assert faithful(0 * model.leverage) > 0.8
     assert faithful(model.leverage) < 0.45
+
+
+def test_leaving_out_unlikely_classes_changes_no_posterior(
+    dataset: tuple[ParticleSet, Truth], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    particles, truth = dataset
+    images = BandImages(particles, 15.0, torch.device("cpu"))
+    posterior = torch.nn.functional.one_hot(torch.tensor(truth.conformation).long(), 8).float()
+    half_set = torch.arange(800) % 2
+    model = class_maps(images, posterior, half_set, consensus_of(images, half_set).cropped(images))
+    noise = mean_power(images)
+    compared = []
+    likeness = FourierGrid.likeness
+
+    def counted(grid: FourierGrid, values: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        compared.append(values.shape[1] * len(others[1]))
+        return likeness(grid, values, *others)
+
+    monkeypatch.setattr(FourierGrid, "likeness", counted)
+    some, left, log_likelihood = expect(images, model, posterior, noise)
+    # All in the lower half, few in the upper half.
+    assert 8 * 800 < sum(compared) < 1.7 * 8 * 800
+    monkeypatch.setattr("cryoarena.methods.class_posteriors._CONCENTRATED", 0.0)
+    every, left_of_every, log_likelihood_of_every = expect(images, model, posterior, noise)
+    torch.testing.assert_close(some, every, rtol=0, atol=1e-4)
+    torch.testing.assert_close(left, left_of_every, rtol=1e-4, atol=0)
+    assert log_likelihood == pytest.approx(log_likelihood_of_every, rel=1e-5)
 
 
 def test_neighbours_by_view_see_nearly_the_same_slice() -> None:

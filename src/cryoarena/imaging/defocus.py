@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import truncnorm
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,9 @@ def parametric_defocus(n: int, rng: np.random.Generator) -> DefocusTable:
     Mean defocus: normal, 1.8 ± 0.6 µm, cut to 0.7 … 3.5 µm (the range of EMPIAR-10028 is 0.8 … 3.9 µm);
     astigmatism |U - V|: Rayleigh with scale 150 Å; azimuth: uniform.
     """
+    # Half a second to import, which commands that draw nothing need not spend.
+    from scipy.stats import truncnorm
+
     mean, spread, lowest, highest = 18_000.0, 6_000.0, 7_000.0, 35_000.0
     defocus = truncnorm.rvs(
         (lowest - mean) / spread, (highest - mean) / spread, loc=mean, scale=spread, size=n, random_state=rng

@@ -1,13 +1,14 @@
 """3-D classification with fixed poses: expectation maximisation over the maps of K classes."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
+from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from cryoarena.errors import UserError
@@ -15,7 +16,8 @@ from cryoarena.files import read_json, write_json
 from cryoarena.methods.band_images import BandImages, by_view
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.checkpoint import State
-from cryoarena.methods.class_maps import class_maps, consensus_of, expect, mean_power
+from cryoarena.methods.class_maps import class_maps, consensus_of, mean_power
+from cryoarena.methods.class_posteriors import expect
 from cryoarena.methods.half_sets import half_sets
 from cryoarena.methods.latent_sketch import latent_sketch
 from cryoarena.particles.particle_set import ParticleSet
@@ -33,6 +35,7 @@ _LEAST_RADIUS = 4.0
 # of the largest of a shell: images without noise
 _LEAST_NOISE = 1e-6
 _SKETCH_COMPONENTS = 8
+_KMEANS_STARTS, _KMEANS_ITERATIONS = 10, 30
 # of an equal share: a class with fewer images is given a part of the largest
 _EMPTY = 0.02
 
@@ -206,7 +209,7 @@ class _Classification:
         latents = latent_sketch(
             images, self._consensus.cropped(images), noise[: images.n_shells], components, self._seed
         )
-        found = KMeans(self._classes, n_init=10, random_state=self._seed).fit(latents.cpu().numpy()).labels_
+        found = clusters(latents.cpu().numpy(), self._classes, self._seed)
         posterior = torch.nn.functional.one_hot(torch.as_tensor(found, device=self._device).long(), self._classes)
         return _State(posterior.float(), noise, latents, radius, False)
 
@@ -253,6 +256,19 @@ class _Classification:
         if math.floor(radius) != math.floor(self._band.grid.radius):
             self._band = self._images.narrowed(radius)
         return self._band
+
+
+def clusters(latents: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
+    """Return (N,) clusters of latents (N, q) by k-means: the tightest of ten that start from other centres."""
+    rng = np.random.default_rng(seed)
+    tried = []
+    for _ in range(_KMEANS_STARTS):
+        with warnings.catch_warnings():
+            # of empty clusters: the first iteration fills their classes
+            warnings.simplefilter("ignore", UserWarning)
+            centres, labels = kmeans2(latents, n_clusters, _KMEANS_ITERATIONS, minit="++", rng=rng)
+        tried.append((float(((latents - centres[labels]) ** 2).sum()), labels.astype(np.int64)))
+    return min(tried, key=lambda found: found[0])[1]
 
 
 def merge(before: Tensor, after: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The maps of classes: their estimation from posteriors, and how well each explains each image."""
+"""The maps of classes, estimated from posteriors."""
 
 import itertools
 from collections.abc import Iterator
@@ -15,9 +15,8 @@ from cryoarena.volumes.slicing import OVERSAMPLING
 
 # A class does not see an image that belongs to it with a smaller probability.
 _LEAST_POSTERIOR = 1e-3
-# What the accumulators, or the maps on the grid, of the classes treated at once may take.
+# What the accumulators of the classes treated at once may take.
 _BYTES_AT_ONCE = 1_200_000_000
-_MOST_LEVERAGE = 0.5
 # of the mean weight of a shell
 _RIDGE = 0.1
 
@@ -171,42 +170,3 @@ def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Ite
                     for (data, weight), shell_weight in zip(completed, shell_weights[k - start], strict=True)
                 ],
             )
-
-
-def expect(images: BandImages, model: ClassMaps, posterior: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Return new posteriors (N, K), the noise (S,) that the images leave over, and the mean log-likelihood.
-
-    Each image is compared with maps as they would be without it: a map that follows the noise of an image seems to
-    explain it. With the share h of an image in its own map, the residual without it is the one found divided by 1 - h
-    (leave-one-out of a linear smoother: Hastie et al. 2009, The Elements of Statistical Learning, eq. 7.52).
-
-    Args:
-        images: of a band.
-        model: the maps, made with `posterior`.
-        posterior: (N, K).
-        noise: (S,) variance per image coefficient, of the shells of the band.
-    """
-    grid = images.grid
-    per_shell = images.points_per_shell()
-    precision = 1 / noise
-    log_likelihood = torch.empty_like(posterior)
-    left = torch.zeros(images.n_shells, dtype=torch.float64, device=grid.device)
-    at_once = max(1, _BYTES_AT_ONCE // (2 * 4 * grid.size))
-    for start in range(0, posterior.shape[1], at_once):
-        group = slice(start, start + at_once)
-        values = grid.from_volumes(model.maps[group])
-        for batch in images.batches():
-            here = torch.as_tensor(batch.rows, device=grid.device)
-            likeness = grid.likeness(values, images.points, batch.rotations, batch.data, batch.ctf)
-            power = images.shell_sums(batch.data.abs() ** 2)[:, :, None]
-            residual = power - 2 * likeness[:, :, 0] + likeness[:, :, 1]
-            mean_ctf2 = images.shell_sums(batch.ctf**2) / per_shell
-            by = posterior[here, group][:, None]
-            share = (by * mean_ctf2[:, :, None] * model.leverage[group].T).clamp(max=_MOST_LEVERAGE)
-            left += (by * residual / (1 - share)).double().sum(dim=(0, 2))
-            gained = power - residual / (1 - share) ** 2
-            log_likelihood[here, group] = (gained * precision[:, None]).sum(dim=1)
-    log_likelihood += torch.log(model.population)
-    total = torch.logsumexp(log_likelihood, dim=1)
-    found = torch.exp(log_likelihood - total[:, None])
-    return found, (left / (images.count * per_shell)).float(), float(total.double().mean())

@@ -50,6 +50,11 @@ class ImagePoints:
     def __len__(self) -> int:
         return len(self.kx)
 
+    def in_shells(self, first: int, last: int) -> tuple["ImagePoints", Tensor]:
+        """Return the points of shells first … last, and which of these points they are."""
+        kept = torch.nonzero((self.shell >= first) & (self.shell <= last))[:, 0]
+        return ImagePoints(self.box_px, self.kx[kept], self.ky[kept], self.shell[kept]), kept
+
     def of_images(self, images: Tensor) -> Tensor:
         """Return centred Fourier coefficients (n, P) of images (n, D, D) with origin D//2."""
         spectra = torch.fft.rfft2(images)
@@ -326,6 +331,13 @@ class FourierGrid:
             volume = torch.fft.irfft(along_y, n=padded_px, dim=2)[:, :, self._places()]
             volumes.append(volume / self._kernel())
         return torch.stack(volumes) if volumes else torch.zeros((0,) + (self.box_px,) * 3)
+
+    def cropped(self, values: Tensor, radius: float) -> tuple["FourierGrid", Tensor]:
+        """Return a grid of a lower radius, and what of some values (V, …) it holds."""
+        lower = FourierGrid(self.box_px, radius, self.device, self.oversampling)
+        middle = slice(self.reach - lower.reach, self.reach + lower.reach + 1)
+        inside = values.reshape(*self.shape, *values.shape[1:])[middle, middle, : lower.reach + 1]
+        return lower, inside.reshape(lower.size, *values.shape[1:])
 
     def _indices(self) -> Tensor:
         """Return where the frequencies -reach … reach are in a padded transform."""

@@ -96,7 +96,8 @@ def likeness(
     """
     found = np.zeros((len(rotations), int(shell.max()) + 1, 2, table.shape[1] // 2), np.float32)
     use_threads()
-    _likeness(table, shape[1], shape[2], plane, shell, rotations, data, ctf, found)
+    loop = _likeness_one if table.shape[1] == 2 else _likeness
+    loop(table, shape[1], shape[2], plane, shell, rotations, data, ctf, found)
     return found
 
 
@@ -203,6 +204,27 @@ def _likeness(
                 re, im = interpolated[2 * m], interpolated[2 * m + 1]
                 found_here[0, m] += real * re + imaginary * im
                 found_here[1, m] += power * (re * re + im * im)
+
+
+@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+def _likeness_one(
+    table: Any, ny: int, nx: int, plane: Any, shell: Any, rotations: Any, data: Any, ctf: Any, found: Any
+) -> None:
+    for i in numba.prange(len(rotations)):
+        for p in range(len(plane)):
+            x, y, z, sign = _position(plane, rotations[i], p)
+            first, _, wx, wy, wz = _cell(ny, nx, x, y, z)
+            re = im = np.float32(0)
+            for dz in range(2):
+                along_z = wz if dz else np.float32(1) - wz
+                for dy in range(2):
+                    along_zy = along_z * (wy if dy else np.float32(1) - wy)
+                    row = first + (dz * ny + dy) * nx
+                    low, high = along_zy * (np.float32(1) - wx), along_zy * wx
+                    re += low * table[row, 0] + high * table[row + 1, 0]
+                    im += low * table[row, 1] + high * table[row + 1, 1]
+            found[i, shell[p], 0, 0] += ctf[i, p] * (re * data[i, p, 0] + sign * im * data[i, p, 1])
+            found[i, shell[p], 1, 0] += ctf[i, p] * ctf[i, p] * (re * re + im * im)
 
 
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
