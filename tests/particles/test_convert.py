@@ -18,7 +18,7 @@ from cryoarena.particles.dataset_folder import open_particles, write_folder
 from cryoarena.particles.given import Given
 from cryoarena.particles.stack import StackWriter
 from cryoarena.particles.write_star import write_star
-from random_particles import make_particles
+from random_particles import assert_same_particles, make_particles
 
 FORMS = {
     "3.0": ("a.star", "3.0"),
@@ -357,9 +357,41 @@ def as_path(name):
     return None if name is None else Path(name)
 
 
-def test_subtomograms_are_refused(tmp_path, particles):
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("data_optics", "data_general\n\n_rlnTomoSubTomosAre2DStacks 1\n\ndata_optics", "lists subtomograms"),
+        ("\t8\t2\n", "\t8\t3\n", "lists volumes, not images"),
+    ],
+)
+def test_subtomograms_are_refused(tmp_path, particles, old, new, message):
     write_star(tmp_path / "a.star", particles)
     text = (tmp_path / "a.star").read_text()
-    (tmp_path / "a.star").write_text(text.replace("_rlnImageDimensionality", "_rlnTomoSubTomosAre2DStacks"))
-    with pytest.raises(UserError, match="lists subtomograms"):
+    assert old in text
+    (tmp_path / "a.star").write_text(text.replace(old, new))
+    with pytest.raises(UserError, match=message):
         convert(Source(tmp_path / "a.star"), tmp_path / "b.cs")
+
+
+def test_relion_5_tables_are_read_as_those_of_31(tmp_path, particles):
+    write_star(tmp_path / "a.star", particles)
+    text = (tmp_path / "a.star").read_text().replace("data_", "\n# version 50001\n\ndata_")
+    (tmp_path / "a.star").write_text(text.replace("\nloop_", "\n\nloop_ ").replace("\t", "   "))
+    convert(Source(tmp_path / "a.star"), tmp_path / "b.cs")
+    assert_same_particles(read_source(Source(tmp_path / "b.cs")), particles, 1e-6)
+
+
+@pytest.mark.parametrize("ids", [None, "J12_000{row}"])
+def test_particles_without_ids_are_numbered_and_that_is_told(tmp_path, particles, ids):
+    write_star(tmp_path / "a.star", particles)
+    text = (tmp_path / "a.star").read_text()
+    if ids is None:
+        text = text.replace("rlnParticleName", "rlnOther")
+    for row, number in enumerate(particles.particle_id.tolist()):
+        text = text.replace(str(number), "x" if ids is None else ids.format(row=row))
+    (tmp_path / "a.star").write_text(text)
+    done = convert(Source(tmp_path / "a.star"), tmp_path / "b.cs")
+    assert any(note.startswith("particles are numbered by row") for note in done.notes)
+    assert np.load(tmp_path / "b.cs", allow_pickle=False)["uid"].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert not any("numbered" in note for note in convert(Source(tmp_path / "b.cs"), tmp_path / "c.star").notes)
+    assert not any("numbered" in note for note in convert(Source(tmp_path / "c.star"), tmp_path / "d.cs").notes)

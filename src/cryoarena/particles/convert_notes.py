@@ -9,6 +9,7 @@ from cryoarena.particles.convert_source import Kind, Source
 from cryoarena.particles.cs import READ_FIELDS
 from cryoarena.particles.cs_table import read_cs_table
 from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.read_star import read_star_images
 from cryoarena.particles.star_particles import READ_COLUMNS
 
 # What tells nothing when it has this value; other fields tell nothing when they are 0.
@@ -18,6 +19,8 @@ _NOT_OF_PARTICLES = ("ctf/type", "blob/import_sig")
 
 def conversion_notes(source: Source, kind: Kind, particles: ParticleSet) -> Iterator[str]:
     """Yield a sentence for everything that a user must know of a conversion into `kind`."""
+    if _numbered_by_row(source, particles):
+        yield f"particles are numbered by row, because {source.path} gives them no ids"
     dark = particles.contrast_sign < 0
     if source.given.contrast_sign is None and not _tells_contrast(source):
         yield "taken as bright, as RELION and cryoDRGN expect; where protein is dark, give --contrast dark"
@@ -39,6 +42,16 @@ def _tells_contrast(source: Source) -> bool:
     if source.kind == "cs":
         return "blob/sign" in read_cs_table(source.path, source.passthrough)
     return source.kind == "folder" or (source.stack is not None and source.stack.suffix == ".cs")
+
+
+def _numbered_by_row(source: Source, particles: ParticleSet) -> bool:
+    table = source.stack if source.kind == "pkl" else source.path
+    if not np.array_equal(particles.particle_id, np.arange(1, len(particles) + 1)) or table is None:
+        return False
+    # These may be the very ids that a table gives.
+    return table.suffix not in (".star", ".cs") or (
+        table.suffix == ".star" and read_star_images(table).particle_id is None
+    )
 
 
 def _unread(source: Source) -> Iterator[str]:

@@ -35,8 +35,8 @@ def read_star(path: Path, contrast_sign: int = 1, given: Given = Given()) -> Par
     table = StarParticles(path, given)
     slice_index, stack_index, names = _split_image_names(path, table.image_names())
     stack_files = tuple(find_stack(path, name, given.datadir) for name in names)
-    if table.has("rlnTomoSubTomosAre2DStacks") or np.any(table.optional("rlnImageDimensionality", 2) != 2):
-        raise UserError(f"{path} lists subtomograms; only single-particle images are read")
+    if np.any(table.optional("rlnImageDimensionality", 2) != 2):
+        raise UserError(f"{path} lists volumes, not images; only single-particle images are read")
     if np.any(table.optional("rlnCtfDataAreCtfPremultiplied", 0) != 0):
         raise UserError(f"the images of {path} are multiplied by their CTF; extract them again without that")
     pixel_size_A = table.the_one(table.pixel_sizes_A(), "pixel sizes (Å)")

@@ -55,6 +55,8 @@ class StarParticles:
         particles = [table for name, table in tables.items() if name != "optics" and IMAGE_NAME in table]
         if not particles:
             raise UserError(f"{path} has no table with the column _{IMAGE_NAME}; it is not a particle table")
+        if any("rlnTomoSubTomosAre2DStacks" in table for table in tables.values()):
+            raise UserError(f"{path} lists subtomograms; only single-particle images are read")
         self._particles = max(particles, key=len)
         self._optics = tables.get("optics", Table())
         self._optics_row = self._find_optics_rows() if len(self._optics) else None
