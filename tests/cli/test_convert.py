@@ -47,8 +47,8 @@ def test_a_star_file_for_every_relion(particles: ParticleSet) -> None:
     invoke("convert", "a.cs", "-o", "b.star", "--star-version", "3.0")
     assert "data_optics" not in Path("b.star").read_text()
     np.testing.assert_allclose(
-        read_star(Path("b.star")).poses.shift_A,  # type: ignore[union-attr]
-        read_star(Path("a.star")).poses.shift_A,  # type: ignore[union-attr]
+        read_star(Path("b.star")).poses.shift_A,
+        read_star(Path("a.star")).poses.shift_A,
         atol=1e-6,
     )
     assert invoke("convert", "a.cs", "c.star", "--star-version", "5")
@@ -88,8 +88,8 @@ def test_the_output_is_given_once(particles: ParticleSet) -> None:
 def test_wrong_input_leaves_nothing(particles: ParticleSet) -> None:
     write_cs(Path("a.cs"), particles)
     whole = Path("a.cs").read_bytes()
-    write_cryodrgn_poses(Path("poses.pkl"), particles.poses, 8, 1.3)  # type: ignore[arg-type]
-    write_cryodrgn_ctf(Path("ctf.pkl"), particles.ctf, 8, 1.3)  # type: ignore[arg-type]
+    write_cryodrgn_poses(Path("poses.pkl"), particles.poses, 8, 1.3)
+    write_cryodrgn_ctf(Path("ctf.pkl"), particles.ctf, 8, 1.3)
     Path("cut.cs").write_bytes(whole[:-20])
     Path("zipped.cs").write_bytes(b"\x95CSDAT" + bytes(50))
     Path("evil.pkl").write_bytes(pickle.dumps((np.eye(3)[None], print)))

@@ -75,7 +75,7 @@ def read_source(source: Source) -> ParticleSet:
     elif kind == "cs":
         particles = read_cs(path, source.passthrough, given)
     elif kind == "star":
-        particles = read_star(path, given.contrast_sign or 1, given)
+        particles = read_star(path, given)
     else:
         return open_particles(path)
     if particles.ctf is None:

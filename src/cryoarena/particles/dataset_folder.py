@@ -12,6 +12,7 @@ from cryoarena.errors import UserError
 from cryoarena.files import read_json, sha256_of, write_json
 from cryoarena.particles.cryodrgn import write_cryodrgn_ctf, write_cryodrgn_poses
 from cryoarena.particles.cs import read_cs, write_cs
+from cryoarena.particles.given import Given
 from cryoarena.particles.image_paths import require_stack
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.read_star import read_star
@@ -120,7 +121,7 @@ def _open_folder(folder: Path) -> ParticleSet:
     if recipe.get("contrast_sign") not in (1, -1) or not recipe.get("pixel_size_A", 0) > 0:
         raise UserError(f"the recipe in {card} tells no contrast_sign (1 or -1) or no pixel_size_A; make it again")
     star = folder / "particles.star"
-    particles = read_star(star, contrast_sign=recipe["contrast_sign"])
+    particles = read_star(star, Given(contrast_sign=recipe["contrast_sign"]))
     if not np.isclose(particles.pixel_size_A, recipe["pixel_size_A"], rtol=1e-6, atol=0):
         raise UserError(
             f"{star} has pixels of {particles.pixel_size_A:g} Å but dataset.json says {recipe['pixel_size_A']:g} Å"

@@ -73,7 +73,7 @@ def _read_ctf(path: Path, given: Given) -> tuple[CtfParameters, float]:
 
 
 def _read_table(stack: Path, ctf_path: Path | None, field_of_view_A: float | None, given: Given) -> ParticleSet:
-    images = read_cs(stack, given=given) if stack.suffix == ".cs" else read_star(stack, given.contrast_sign or 1, given)
+    images = read_cs(stack, given=given) if stack.suffix == ".cs" else read_star(stack, given)
     if field_of_view_A is not None:
         told_A = field_of_view_A / images.box_px
         if not np.isclose(told_A, images.pixel_size_A, rtol=1e-4, atol=0):

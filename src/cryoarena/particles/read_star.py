@@ -16,7 +16,7 @@ from cryoarena.particles.stack import open_stack
 from cryoarena.particles.star_particles import StarParticles
 
 
-def read_star(path: Path, contrast_sign: int = 1, given: Given = Given()) -> ParticleSet:
+def read_star(path: Path, given: Given = Given()) -> ParticleSet:
     """Read a particle table; stacks are looked for but not opened (unless the table does not tell the box).
 
     Higher aberrations and anisotropic magnification are not read. A table without particle ids
@@ -24,8 +24,7 @@ def read_star(path: Path, contrast_sign: int = 1, given: Given = Given()) -> Par
 
     Args:
         path: .star file.
-        contrast_sign: of the images; RELION's own convention is +1, bright, and its tables do not record it.
-        given: what the table may lack.
+        given: what the table may lack, as the contrast always; RELION's own convention is +1, bright.
 
     Raises:
         UserError: when a column is missing (named), a value is not a number (row named), an optics group is
@@ -49,7 +48,7 @@ def read_star(path: Path, contrast_sign: int = 1, given: Given = Given()) -> Par
         particle_id=table.particle_ids(),
         box_px=box_px,
         pixel_size_A=pixel_size_A,
-        contrast_sign=contrast_sign,
+        contrast_sign=given.contrast_sign or 1,
         stack_files=stack_files,
         stack_index=stack_index,
         slice_index=slice_index,
