@@ -1,5 +1,7 @@
 """Registries, files and the things every room relies on."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,16 @@ def test_every_entry_lives_in_the_file_of_its_name(registry: Registry[Entry]) ->
     for name, entry in registry.all().items():
         assert entry.card.name == name
         assert registry.get(name) is entry
+
+
+def test_asking_for_one_method_imports_no_other() -> None:
+    code = """
+import sys
+from cryoarena.methods.base import methods
+assert methods.get("cryodrgn-ai").card.name == "cryodrgn-ai"
+assert not any(name.endswith((".ppca", ".class3d", ".consensus")) for name in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_card_cites_its_source() -> None:

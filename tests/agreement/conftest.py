@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from cryoarena.methods.external.cryodrgn.program import CRYODRGN
+from outside import folder_of
 from phantom_stack import write_phantom_dataset
 
 
-def find_program(name, variable=None):
+def find_program(name):
     """Return the path of a program, or skip; in CI, fail."""
-    found = shutil.which(os.environ.get(variable, "") or name) if variable else shutil.which(name)
+    found = shutil.which(name)
     if found is None:
-        how = f"put {name} on PATH" + (f" or its path in {variable}" if variable else "")
         if os.environ.get("CI"):
-            pytest.fail(f"{name} must be installed in CI; {how}")
-        pytest.skip(f"{name} is not installed; {how}")
+            pytest.fail(f"{name} must be installed in CI; put it on PATH")
+        pytest.skip(f"{name} is not installed; put it on PATH")
     return found
 
 
@@ -46,14 +47,14 @@ def relion():
 @pytest.fixture(scope="session")
 def cryodrgn():
     """Return a function that runs a command of cryoDRGN in a folder."""
-    program = find_program("cryodrgn", "CRYOARENA_CRYODRGN")
+    program = folder_of(CRYODRGN) / "cryodrgn"
     return lambda *arguments, cwd: run(program, *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="session")
 def cryodrgn_utils():
     """Return a function that runs a utility of cryoDRGN in a folder."""
-    program = Path(find_program("cryodrgn", "CRYOARENA_CRYODRGN")).with_name("cryodrgn_utils")
+    program = folder_of(CRYODRGN) / "cryodrgn_utils"
     return lambda *arguments, cwd: run(program, *arguments, cwd=cwd)
 
 

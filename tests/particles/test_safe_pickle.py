@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from cryoarena.errors import UserError
-from cryoarena.particles.safe_pickle import read_array_pickle
+from cryoarena.particles.safe_pickle import read_array_pickle, read_array_pickles
 
 
 class Call:
@@ -111,3 +111,23 @@ def test_a_damaged_pickle_is_read_or_refused(tmp_path_factory, data):
         content = read(tmp_path_factory.getbasetemp(), bytes(whole))
     # Whatever comes back is plain data, never an object of another kind.
     assert content is None or isinstance(content, (np.ndarray, np.generic, tuple, list, str, bytes, int, float))
+
+
+def test_pickles_one_after_another(tmp_path):
+    path = tmp_path / "z.pkl"
+    means, variances = np.arange(6.0).reshape(3, 2), np.ones((3, 2), np.float32)
+    path.write_bytes(pickle.dumps(means) + pickle.dumps(variances, 2))
+    first, second = read_array_pickles(path)
+    np.testing.assert_array_equal(first, means)
+    np.testing.assert_array_equal(second, variances)
+    np.testing.assert_array_equal(read_array_pickle(path), means)
+    path.write_bytes(pickle.dumps(means) + pickle.dumps(Call(os.mkdir, str(tmp_path / "made"))))
+    with pytest.raises(UserError, match="mkdir"):
+        read_array_pickles(path)
+    path.write_bytes(pickle.dumps(means) + pickle.dumps(variances)[:-20])
+    with pytest.raises(UserError, match="not a whole pickle"):
+        read_array_pickles(path)
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match="not a whole pickle"):
+        read_array_pickles(path)
+    assert not (tmp_path / "made").exists()

@@ -1,9 +1,9 @@
-"""Fourier cropping."""
+"""Fourier cropping and padding."""
 
 import numpy as np
 import pytest
 
-from cryoarena.volumes.filters import fourier_crop_image, fourier_crop_volume
+from cryoarena.volumes.filters import fourier_crop_image, fourier_crop_volume, fourier_resize_volume
 
 
 def _gaussian(box_px: int, pixel_size_A: float, sigma_A: float, center_A: tuple[float, ...]) -> np.ndarray:
@@ -39,3 +39,19 @@ def test_same_box_is_a_copy_and_bad_boxes_are_refused():
     for box_px in (10, 5, 0):
         with pytest.raises(ValueError, match="cannot crop"):
             fourier_crop_volume(volume, box_px)
+
+
+def test_a_padded_map_is_the_same_density_on_the_fine_grid():
+    fine = _gaussian(48, 1.5, 5.0, (4.0, -7.0, 2.5))
+    coarse = _gaussian(24, 3.0, 5.0, (4.0, -7.0, 2.5))
+    np.testing.assert_allclose(fourier_resize_volume(coarse, 48), fine, atol=2e-5)
+    np.testing.assert_allclose(fourier_resize_volume(fine, 24), coarse, atol=2e-5)
+
+
+def test_padding_keeps_the_voxels_it_is_drawn_through():
+    volume = np.random.default_rng(0).normal(size=(8, 8, 8)).astype(np.float32)
+    padded = fourier_resize_volume(volume, 16)
+    # Every second voxel of the finer grid is a voxel of the coarse one; both have their origin in the middle.
+    np.testing.assert_allclose(padded[::2, ::2, ::2], volume, atol=1e-5)
+    with pytest.raises(ValueError, match="cannot pad"):
+        fourier_resize_volume(volume, 11)

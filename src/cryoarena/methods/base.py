@@ -62,6 +62,8 @@ class Reconstruction(ABC):
         history: one dict of numbers per iteration.
         rows: (N,) of the particle set that the arrays belong to, where a program dropped particles; None for all.
         notes: sentences for the reader of the result.
+        maps_at_once: how many maps are best asked for in one call: few where they take much memory to make, many where
+            a program is started for them.
         found: what the files of an outside program tell of its run: version, settings, what was judged.
     """
 
@@ -72,6 +74,7 @@ class Reconstruction(ABC):
     history: list[dict[str, float]]
     rows: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    maps_at_once: int = 8
     found: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod

@@ -22,8 +22,6 @@ from cryoarena.volumes.mrc import read_grid, write_volume
 _STATUSES = ("ok", "failed", "not_applicable")
 # Headers keep single precision, and some programs three digits.
 _PIXEL_TOLERANCE = 1e-3
-# A program that makes maps takes long to start, so that many are asked for at once.
-_BYTES_AT_ONCE = 2**28
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Result:
         posterior: (N, K) class probabilities, or None.
         poses: of the N particles, or None where the method estimated none.
         volumes_at: latents (k, d) -> maps (k, D, D, D).
+        maps_at_once: how many maps are best asked for in one call.
     """
 
     folder: Path
@@ -47,6 +46,7 @@ class Result:
     posterior: NDArray[np.float32] | None
     poses: Poses | None
     volumes_at: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    maps_at_once: int
 
 
 def write_arrays(folder: Path, reconstruction: Reconstruction, particles: ParticleSet) -> None:
@@ -62,7 +62,7 @@ def write_arrays(folder: Path, reconstruction: Reconstruction, particles: Partic
     (folder / "model").mkdir()
     reconstruction.save(folder / "model")
     names = [f"{number:04d}.mrc" for number in range(len(reconstruction.representatives))]
-    at_once = maps_at_once(particles.box_px)
+    at_once = reconstruction.maps_at_once
     for start in range(0, len(names), at_once):
         volumes = reconstruction.volumes_at(reconstruction.representatives[start : start + at_once])
         for name, volume in zip(names[start : start + at_once], volumes, strict=True):
@@ -71,11 +71,6 @@ def write_arrays(folder: Path, reconstruction: Reconstruction, particles: Partic
     for axis in range(reconstruction.representatives.shape[1]):
         table[f"z{axis}"] = reconstruction.representatives[:, axis]
     table.to_csv(folder / "volumes.csv", index=False)
-
-
-def maps_at_once(box_px: int) -> int:
-    """Return how many maps to ask for at once, so that they take little memory."""
-    return min(32, max(1, _BYTES_AT_ONCE // (4 * box_px**3)))
 
 
 def write_info(folder: Path, info: dict[str, Any]) -> None:
@@ -138,7 +133,9 @@ def open_result(folder: Path, particles: ParticleSet) -> Result:
         raise UserError(f"{folder / 'model'} is missing or damaged: {error}; run the method again") from error
     path = folder / "poses.star"
     poses = _poses_of(path, particle_id) if path.exists() else None
-    return Result(folder, info, particle_id, embedding, posterior, poses, reconstruction.volumes_at)
+    return Result(
+        folder, info, particle_id, embedding, posterior, poses, reconstruction.volumes_at, reconstruction.maps_at_once
+    )
 
 
 def check_volumes(folder: Path, box_px: int, pixel_size_A: float) -> None:

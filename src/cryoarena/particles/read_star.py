@@ -68,23 +68,26 @@ class StarImages(NamedTuple):
         stack_names: of the stacks, as written.
         stack_index: (N,) which of them holds the image.
         slice_index: (N,) which slice of it, from 0.
+        defocus_u_A: (N,), or None where the table has none.
     """
 
     particle_id: NDArray[np.int64] | None
     stack_names: list[str]
     stack_index: NDArray[np.int64]
     slice_index: NDArray[np.int64]
+    defocus_u_A: NDArray[np.float64] | None
 
 
 def read_star_images(path: Path) -> StarImages:
     """Read only which images a particle table names; they are not looked for.
 
     Raises:
-        UserError: when it is no particle table, or a name is not NNNNNN@stack.mrcs (row named).
+        UserError: when it is no particle table, or a name is not NNNNNN@stack.mrcs (row named), or a defocus no number.
     """
     table = StarParticles(path)
     slice_index, stack_index, names = _split_image_names(path, table.image_names())
-    return StarImages(table.given_particle_ids(), names, stack_index, slice_index)
+    defocus_u_A = table.numbers("rlnDefocusU") if table.has("rlnDefocusU") else None
+    return StarImages(table.given_particle_ids(), names, stack_index, slice_index, defocus_u_A)
 
 
 def read_star_poses(path: Path) -> tuple[NDArray[np.int64], Poses]:

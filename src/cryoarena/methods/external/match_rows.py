@@ -14,6 +14,9 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.read_star import read_star_images
 from cryoarena.particles.stack import open_stack
 
+# A program may have refined it by so much.
+_REFINED_DEFOCUS_A = 500
+
 
 def match_star(table: Path, particles: ParticleSet) -> NDArray[np.int64]:
     """Return for each row of a STAR file (M,) the row of its particle in the set.
@@ -23,8 +26,12 @@ def match_star(table: Path, particles: ParticleSet) -> NDArray[np.int64]:
     """
     images = read_star_images(table)
     if images.particle_id is not None and np.isin(images.particle_id, particles.particle_id).all():
-        return _rows_of_ids(images.particle_id, particles)
-    return match_images(table, images.stack_names, images.stack_index, images.slice_index, particles)
+        rows = _rows_of_ids(images.particle_id, particles)
+        _check_defocus(table, rows, images.defocus_u_A, particles)
+        return rows
+    return match_images(
+        table, images.stack_names, images.stack_index, images.slice_index, particles, images.defocus_u_A
+    )
 
 
 def match_table(table: Path, particles: ParticleSet) -> NDArray[np.int64]:
@@ -41,19 +48,14 @@ def match_table(table: Path, particles: ParticleSet) -> NDArray[np.int64]:
         return match_star(table, particles)
     if table.suffix == ".cs":
         images = read_cs(table)
+        defocus_u_A = None if images.ctf is None else images.ctf.defocus_u_A
         if np.isin(images.particle_id, particles.particle_id).all():
-            return _rows_of_ids(images.particle_id, particles)
+            rows = _rows_of_ids(images.particle_id, particles)
+            _check_defocus(table, rows, defocus_u_A, particles)
+            return rows
         names = [str(path) for path in images.stack_files]
-        return match_images(table, names, images.stack_index, images.slice_index, particles)
-    if table.suffix == ".txt":
-        stacks = [table.parent / line for line in table.read_text(encoding="utf-8").split()]
-    else:
-        stacks = [table.absolute()]
-    counts = [len(open_stack(stack)) for stack in stacks]
-    slices = np.concatenate([np.arange(count) for count in counts])
-    return match_images(
-        table, [str(stack) for stack in stacks], np.repeat(np.arange(len(stacks)), counts), slices, particles
-    )
+        return match_images(table, names, images.stack_index, images.slice_index, particles, defocus_u_A)
+    return _match_stacks(table, particles)
 
 
 def match_images(
@@ -62,6 +64,7 @@ def match_images(
     stack_index: NDArray[np.int64],
     slice_index: NDArray[np.int64],
     particles: ParticleSet,
+    defocus_u_A: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
     """Return for each image that a table names (M,) the row of its particle in the set.
 
@@ -73,6 +76,7 @@ def match_images(
         stack_index: (M,) which stack holds the image.
         slice_index: (M,) which slice of it, from 0.
         particles: of the dataset.
+        defocus_u_A: (M,) where the table tells it: other particles than those of the dataset have another.
 
     Raises:
         UserError: when an image is of no particle of the set, or is named twice.
@@ -92,7 +96,43 @@ def match_images(
         )
     if len(np.unique(rows)) < len(rows):
         raise UserError(f"{table} names an image twice; keep one row of it")
+    _check_defocus(table, rows, defocus_u_A, particles)
     return rows
+
+
+def _match_stacks(table: Path, particles: ParticleSet) -> NDArray[np.int64]:
+    """Return the rows of all images of a stack, or of the stacks that a text file lists, one after another."""
+    if table.suffix == ".txt":
+        stacks = [table.parent / line for line in table.read_text(encoding="utf-8").split()]
+    else:
+        stacks = [table]
+    known = {stack.resolve() for stack in particles.stack_files}
+    for stack in stacks:
+        # A stack tells nothing of its particles: names alone are not enough.
+        if stack.resolve() not in known:
+            raise UserError(f"{stack} is no stack of the dataset; give the .star or .cs file that it was made from")
+    counts = [len(open_stack(stack)) for stack in stacks]
+    slices = np.concatenate([np.arange(count) for count in counts])
+    names = [str(stack.absolute()) for stack in stacks]
+    return match_images(table, names, np.repeat(np.arange(len(stacks)), counts), slices, particles)
+
+
+def _check_defocus(
+    table: Path, rows: NDArray[np.int64], defocus_u_A: NDArray[np.float64] | None, particles: ParticleSet
+) -> None:
+    """Make sure that rows that are called like particles of the set are them.
+
+    Raises:
+        UserError: when most have another defocus.
+    """
+    if defocus_u_A is None or particles.ctf is None:
+        return
+    difference_A = float(np.median(np.abs(defocus_u_A - particles.ctf.defocus_u_A[rows])))
+    if difference_A > _REFINED_DEFOCUS_A:
+        raise UserError(
+            f"{table} is about other particles than those of the dataset, although they are called alike: their "
+            f"defocus differs by {difference_A:.0f} Å; give the dataset that the program was run on"
+        )
 
 
 def _rows_of_ids(ids: NDArray[np.int64], particles: ParticleSet) -> NDArray[np.int64]:

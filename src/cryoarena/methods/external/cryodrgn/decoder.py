@@ -14,7 +14,7 @@ from cryoarena.files import read_json, write_json
 from cryoarena.imaging.poses import Poses
 from cryoarena.methods.base import Reconstruction
 from cryoarena.methods.external.cryodrgn.program import CRYODRGN
-from cryoarena.methods.external.representatives import representatives
+from cryoarena.methods.external.representatives import maps_at_once, representatives
 from cryoarena.methods.external.run_program import Command, run_program
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.filters import fourier_resize_volume
@@ -86,6 +86,7 @@ class CryodrgnReconstruction(Reconstruction):
         self.posterior = None
         self.poses = poses
         self.representatives = representatives(embedding)
+        self.maps_at_once = maps_at_once(decoder.box_px)
         self.history = history or []
         self.rows = rows
         self.notes = notes

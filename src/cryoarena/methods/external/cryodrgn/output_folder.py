@@ -141,9 +141,9 @@ def read_history(folder: Path, command: str, last: int) -> list[dict[str, float]
 
 
 def _epochs(folder: Path) -> list[int]:
-    """Return the epochs that have a file of latents, in order."""
+    """Return the epochs that have a file of latents, in order, without epoch 0, which is pretraining."""
     numbers = (re.fullmatch(r"z\.(\d+)\.pkl", path.name) for path in folder.glob("z.*.pkl"))
-    return sorted(int(found[1]) for found in numbers if found)
+    return sorted(number for found in numbers if found and (number := int(found[1])) > 0)
 
 
 def _is_whole(folder: Path, epoch: int) -> bool:

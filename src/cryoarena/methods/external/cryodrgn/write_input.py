@@ -1,6 +1,5 @@
-"""Write what cryoDRGN trains on, and go on where an interrupted training was."""
+"""Write what cryoDRGN trains on."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,16 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from cryoarena.errors import UserError
-from cryoarena.methods.external.cryodrgn.output_folder import last_whole_epoch
 from cryoarena.methods.external.cryodrgn.program import TrainingOptions
-from cryoarena.methods.external.external_method import cpu_spent_s
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.run_program import Command
 from cryoarena.particles.cryodrgn import write_cryodrgn_ctf, write_cryodrgn_poses
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
-
-_REPORTS_PER_EPOCH = 20
 
 
 def write_input(particles: ParticleSet, options: TrainingOptions, work: Path) -> Iterator[Command]:
@@ -47,41 +42,3 @@ def write_input(particles: ParticleSet, options: TrainingOptions, work: Path) ->
     write_cryodrgn_ctf(work / "ctf.pkl", given.ctf, given.box_px, given.pixel_size_A)
     if given.poses is not None:
         write_cryodrgn_poses(work / "poses.pkl", given.poses, given.box_px, given.pixel_size_A)
-
-
-def shared_arguments(particles: ParticleSet, options: TrainingOptions, device: str) -> list[str]:
-    """Return the arguments that every training command takes."""
-    words = ["particles.star", "--datadir", ".", "--ctf", "ctf.pkl", "-o", "output"]
-    words += ["--zdim", str(options.zdim), "--lr", str(options.learning_rate)]
-    words += [
-        "--checkpoint",
-        "1",
-        "--log-interval",
-        str(math.ceil(len(particles) / _REPORTS_PER_EPOCH)),
-        "--no-analysis",
-    ]
-    # It takes images to be bright, and changes their sign.
-    words += [] if particles.contrast_sign > 0 else ["--uninvert-data"]
-    # Half precision is for GPUs.
-    words += ["--no-amp"] if device == "cpu" else []
-    return words
-
-
-def train(
-    words: list[str], options: TrainingOptions, epochs: int, work: Path, with_load: tuple[str, ...]
-) -> Iterator[Command]:
-    """Yield the training command, from the last whole epoch on, unless all epochs or the CPU time are over.
-
-    Args:
-        words: the command but for --load.
-        options: as given.
-        epochs: to train in all.
-        work: where the command runs; its output folder is `output`.
-        with_load: arguments that load an epoch, with {} for its number.
-    """
-    limit_s = None if options.cpu_hours is None else 3600 * options.cpu_hours - cpu_spent_s(work)
-    done = last_whole_epoch(work / "output")
-    if (done or 0) >= epochs or (limit_s is not None and limit_s <= 0):
-        return
-    load = [] if done is None else [word.format(done) for word in with_load]
-    yield Command([*words, *load], options.threads, limit_s)
