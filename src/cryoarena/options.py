@@ -1,7 +1,7 @@
 """Options of recipes and methods: frozen dataclasses with defaults, set by `key=value`."""
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -47,6 +47,11 @@ def parse_options(options: type[OptionsT], given: dict[str, str]) -> OptionsT:
             raise UserError(f"option {key}: {value} does not exist")
         resolved = replace(resolved, **{key: value})
     return resolved  # type: ignore[no-any-return]
+
+
+def as_json(options: Any) -> dict[str, Any]:
+    """Return an options dataclass as what JSON can hold; files by their names."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
 
 
 def _kind(hint: Any) -> Any:

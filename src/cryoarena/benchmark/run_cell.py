@@ -24,7 +24,7 @@ from cryoarena.methods.external.external_method import LOG
 from cryoarena.methods.external.run_program import ProgramFailed
 from cryoarena.methods.result_folder import write_arrays, write_info
 from cryoarena.methods.work_folder import WorkFolder
-from cryoarena.options import parse_options
+from cryoarena.options import as_json, parse_options
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import progress_bar
@@ -54,7 +54,7 @@ def run_method(
     require_empty_output(out, overwrite)
     info: dict[str, Any] = {
         "method": asdict(method.card),
-        "options": {"given": given_options or {}, "resolved": asdict(options)},
+        "options": {"given": given_options or {}, "resolved": as_json(options)},
         "dataset": {"name": dataset_info["name"], "id": dataset_info["id"]},
         "seed": seed,
         "device": device,

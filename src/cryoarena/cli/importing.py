@@ -7,24 +7,35 @@ import typer
 
 
 def import_folder(
-    method: Annotated[str, typer.Argument(help="Method that the folder is a result of, see `cryoarena list methods`.")],
-    folder: Annotated[Path, typer.Argument(help="Output folder of the program.")],
+    method: Annotated[str, typer.Argument(help="Method that this is a result of, see `cryoarena list methods`.")],
+    source: Annotated[Path, typer.Argument(help="Output folder of the program; of `table` a .csv, .npy or .star.")],
     dataset: Annotated[Path, typer.Option("--dataset", help="Dataset folder that the program was run on.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="New folder for the result.")],
+    maps: Annotated[
+        Path | None, typer.Option(help="Folder of maps, of a method that reads them apart: table, cryosparc (3D Flex).")
+    ] = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value, may be repeated; see `cryoarena show METHOD`."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
 ) -> None:
-    """Turn the output folder of a program into a result that can be scored.
+    """Turn what a program left into a result that can be scored.
 
-    Example: [bold]cryoarena import cryodrgn 004_train_vae --dataset igg1d -o results/cryodrgn[/bold]
+    Particles are told by their id or image, never by the order of rows. Examples:
+
+    [bold]cryoarena import cryodrgn 004_train_vae --dataset igg1d -o results/cryodrgn[/bold]
+
+    [bold]cryoarena import cryosparc CS-project/J12 --dataset igg1d -o results/3dva[/bold]
+
+    [bold]cryoarena import table latents.csv --maps maps/ --dataset igg1d -o results/mine[/bold]
+    (see `cryoarena show table` for what may be in the table and the folder)
     """
     from cryoarena.benchmark.import_result import import_result
     from cryoarena.options import split_options
 
-    info = import_result(method, folder, dataset, out, split_options(options or []), overwrite)
+    given = split_options(options or []) | ({} if maps is None else {"maps": str(maps)})
+    info = import_result(method, source, dataset, out, given, overwrite)
     for note in info.get("notes", []):
         print(f"note: {note}")
-    print(f"{folder} imported as {method} into {out}")
+    print(f"{source} imported as {info['method']['name']} into {out}")

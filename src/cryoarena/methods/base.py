@@ -10,12 +10,17 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
 from cryoarena.methods.checkpoint import Checkpoint
 from cryoarena.methods.work_folder import WorkFolder
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import Report, silent
 from cryoarena.registry import Registry
+
+
+class NoMaps(UserError):
+    """A result has latents or classes but no maps; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,11 @@ class Reconstruction(ABC):
 
     @abstractmethod
     def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the maps (k, D, D, D) at latents (k, d)."""
+        """Return the maps (k, D, D, D) at latents (k, d).
+
+        Raises:
+            NoMaps: when the result has none.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -20,6 +20,7 @@ from cryoarena.methods.class_maps import class_maps, consensus_of, mean_power
 from cryoarena.methods.class_posteriors import expect
 from cryoarena.methods.half_sets import half_sets
 from cryoarena.methods.latent_sketch import latent_sketch
+from cryoarena.methods.principal_coordinates import principal_coordinates
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import as_volume
 
@@ -82,16 +83,6 @@ class Class3dReconstruction(Reconstruction):
         np.save(folder / "maps.npy", self.maps)
         np.save(folder / "posterior.npy", self.posterior)
         write_json(folder / "history.json", self.history)
-
-
-def principal_coordinates(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return coordinates (K, K - 1, at least 1) with the same distances as the maps, the largest axis first."""
-    flat = (maps - maps.mean(axis=0)).reshape(len(maps), -1)
-    values, vectors = np.linalg.eigh((flat @ flat.T).astype(np.float64))
-    coordinates = (vectors * np.sqrt(values.clip(min=0)))[:, ::-1]
-    # The sign of an eigenvector is arbitrary.
-    coordinates *= np.where(coordinates[np.abs(coordinates).argmax(axis=0), np.arange(len(maps))] < 0, -1, 1)
-    return np.asarray(coordinates[:, : max(1, len(maps) - 1)], np.float32)
 
 
 @method

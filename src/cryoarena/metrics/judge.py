@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cryoarena.datasets.truth import Truth, cv_embedding
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
+from cryoarena.methods.base import NoMaps
 from cryoarena.metrics.base import Metric, MetricCard, MetricResult, NotApplicable, metrics
 from cryoarena.metrics.finite_rows import finite_rows
 from cryoarena.metrics.jitter import PAPER_AMPLITUDES, jitter
@@ -131,7 +132,7 @@ def _compute(metric: Metric, inputs: dict[str, Callable[[], Any]]) -> MetricResu
             if given[need] is None:
                 raise NotApplicable(_WHY_ABSENT.get(need, f"there is no {need.replace('_', ' ')}"))
         return metric.compute(**given)
-    except NotApplicable as reason:
+    except (NotApplicable, NoMaps) as reason:
         return NoResult("not_applicable", str(reason))
     except (UserError, ValueError) as error:
         return NoResult("failed", str(error))

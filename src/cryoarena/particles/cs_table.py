@@ -99,31 +99,44 @@ def _rows_of(uid: NDArray[Any], path: Path, other_uid: NDArray[Any], other_path:
     return place
 
 
+def cs_fields(path: Path) -> tuple[str, ...]:
+    """Return the names of the fields of a .cs file, whose records are not read.
+
+    Raises:
+        UserError: when it is missing, truncated, compressed or no table.
+    """
+    return _records(path, mapped=True).dtype.names or ()
+
+
 def _load(path: Path) -> NDArray[Any]:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist")
-    with path.open("rb") as stream:
-        magic = stream.read(len(_MAGIC))
-        if magic == _COMPRESSED_MAGIC:
-            raise UserError(
-                f"{path} is a compressed .cs file; rewrite it with cryosparc-tools: "
-                f"Dataset.load({path.name!r}).save({path.stem + '_numpy.cs'!r})"
-            )
-        if magic != _MAGIC:
-            raise UserError(f"{path} is not a .cs file of cryoSPARC")
-        stream.seek(0)
-        try:
-            records = np.load(stream, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise UserError(f"{path} is truncated or damaged: {error}; copy it again") from error
-    if records.ndim != 1 or records.dtype.names is None:
-        raise UserError(f"{path} is a plain array, not a table of cryoSPARC")
+    records = _records(path)
     if len(records) == 0:
         raise UserError(f"{path} has no particles")
-    if "uid" not in records.dtype.names:
+    if "uid" not in (records.dtype.names or ()):
         raise UserError(f"{path} has no field uid, by which cryoSPARC tells particles; export it again")
     distinct, first = np.unique(records["uid"], return_index=True)
     if len(distinct) < len(records):
         again = int(np.setdiff1d(np.arange(len(records)), first)[0])
         raise UserError(f"row {again + 1} of {path} repeats the uid {records['uid'][again]}; uids must be unique")
+    return np.asarray(records)
+
+
+def _records(path: Path, mapped: bool = False) -> NDArray[Any]:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist")
+    with path.open("rb") as stream:
+        magic = stream.read(len(_MAGIC))
+    if magic == _COMPRESSED_MAGIC:
+        raise UserError(
+            f"{path} is a compressed .cs file; rewrite it with cryosparc-tools: "
+            f"Dataset.load({path.name!r}).save({path.stem + '_numpy.cs'!r})"
+        )
+    if magic != _MAGIC:
+        raise UserError(f"{path} is not a .cs file of cryoSPARC")
+    try:
+        records = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f"{path} is truncated or damaged: {error}; copy it again") from error
+    if records.ndim != 1 or records.dtype.names is None:
+        raise UserError(f"{path} is a plain array, not a table of cryoSPARC")
     return np.asarray(records)

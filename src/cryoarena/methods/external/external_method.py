@@ -38,9 +38,19 @@ class ImportableMethod(Method[OptionsT]):
 
     Attributes:
         import_options: frozen dataclass of what a user may have to tell about such a folder.
+        reads_file: whether it is a file that is read, not a folder.
     """
 
     import_options: type[Any] = NoImportOptions
+    reads_file: ClassVar[bool] = False
+
+    def method_of(self, source: Path, options: Any) -> "ImportableMethod[Any]":
+        """Return the method that left this: the same, unless it stands for several of a program.
+
+        Raises:
+            UserError: when it cannot be told.
+        """
+        return self
 
     @abstractmethod
     def read(self, folder: Path, particles: ParticleSet, options: Any) -> Reconstruction:

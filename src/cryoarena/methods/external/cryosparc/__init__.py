@@ -1,0 +1,1 @@
+"""cryoSPARC: results of its heterogeneity jobs, from their folders."""
