@@ -23,6 +23,8 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
 _BANDWIDTHS = 6
+# between two bandwidths
+_RINGS = 3
 _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
 _MOST_IMAGES, _MOST_FRACTION = 10_000, 0.5
 _LOWEST_BANDS = 4
@@ -70,28 +72,34 @@ class KernelRegression:
         radius = box_px / 2 - 1
         grid = FourierGrid(box_px, radius, self.device)
         points = ImagePoints.within(box_px, radius, self.device)
-        sums = [grid.accumulator(maps=2, weights=2) for _ in range(2)]
+        # The kernel 1 - d²/h² at any h follows from the sums without and with the factor d², which is taken to be the
+        # same for all images of a ring.
+        half_sums = [(grid.accumulator(1, 1), grid.accumulator(1, 1)) for _ in range(2)]
+        ring_sums = grid.accumulator(maps=1, weights=1)
         maps, done = [], 0
         for count in _image_counts(len(order)):
-            new = np.sort(order[done:count].cpu().numpy())
-            for half in (0, 1):
-                for batch in fourier_batches(self.particles, points, new[self.half_set[new] == half]):
-                    rows = torch.as_tensor(batch.rows, device=self.device)
-                    # The kernel 1 - d²/h² at any h follows from the sums without and with the factor d².
-                    factors = torch.stack([torch.ones_like(square[rows]), square[rows]], dim=1)
-                    contrast = self.contrast[rows, None]
-                    grid.insert(
-                        points,
-                        batch.rotations,
-                        batch.ctf * batch.data,
-                        batch.ctf**2,
-                        sums[half],
-                        factors * contrast,
-                        factors * contrast**2,
-                    )
+            for ring in torch.tensor_split(order[done:count], _RINGS):
+                rows = np.sort(ring.cpu().numpy())
+                for half, (plain, by_square) in enumerate(half_sums):
+                    of_half = rows[self.half_set[rows] == half]
+                    for batch in fourier_batches(self.particles, points, of_half):
+                        contrast = self.contrast[torch.as_tensor(batch.rows, device=self.device), None]
+                        grid.insert(
+                            points,
+                            batch.rotations,
+                            batch.ctf * batch.data,
+                            batch.ctf**2,
+                            ring_sums,
+                            contrast,
+                            contrast**2,
+                        )
+                    if len(of_half):
+                        plain += ring_sums
+                        by_square.add_(ring_sums, alpha=float(square[of_half].mean()))
+                        ring_sums.zero_()
             done = count
             over_square = 1 / max(float(square[order[count - 1]]), _LEAST_SQUARE)
-            half_a, half_b = (_half_map(grid, half, over_square) for half in sums)
+            half_a, half_b = (_half_map(grid, plain, by_square, over_square) for plain, by_square in half_sums)
             maps.append((half_a, half_b))
         return maps
 
@@ -103,11 +111,10 @@ def _image_counts(n: int) -> list[int]:
     return sorted({round(count) for count in np.geomspace(fewest, most, _BANDWIDTHS)})
 
 
-def _half_map(grid: FourierGrid, sums: Tensor, over_square: float) -> Tensor:
-    """Return the map for the kernel 1 - d² · over_square from a half-set's sums."""
-    data, weight = grid.complete(sums, maps=2)
-    kernel = (weight[:, 0] - over_square * weight[:, 1]).clamp(min=0)
-    return lightly_regularised(grid, data[:, :1] - over_square * data[:, 1:], kernel)[0]
+def _half_map(grid: FourierGrid, plain: Tensor, by_square: Tensor, over_square: float) -> Tensor:
+    """Return the map for the kernel 1 - d² · over_square from a half-set's sums without and with the factor d²."""
+    data, weight = grid.complete(plain - over_square * by_square, maps=1)
+    return lightly_regularised(grid, data, weight[:, 0].clamp(min=0))[0]
 
 
 def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tensor:
