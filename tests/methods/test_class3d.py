@@ -8,6 +8,8 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
+from cryoarena.benchmark.run_cell import run_method
+from cryoarena.datasets.realism import Realism
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import random_poses
@@ -17,6 +19,7 @@ from cryoarena.methods.checkpoint import Checkpoint
 from cryoarena.methods.class3d import Class3dOptions, Class3dReconstruction, merge, refill
 from cryoarena.methods.class_maps import class_maps, consensus_of, mean_power
 from cryoarena.methods.class_posteriors import expect
+from cryoarena.methods.result_folder import open_result
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.fsc import fsc, fsc_auc
@@ -110,11 +113,37 @@ def test_more_classes_than_images_are_refused(dataset: tuple[ParticleSet, Truth]
         classify(dataset[0].subset(np.arange(20)), 21)
 
 
-def test_images_that_show_nothing_give_maps_near_the_consensus(tmp_path: Path) -> None:
-    folder = make_small_dataset(tmp_path / "d", images=300, snr=0.001)
-    found = classify(open_particles(folder), 4, 4)
-    assert np.isfinite(found.maps).all()
-    assert np.isfinite(found.embedding).all()
+@pytest.mark.parametrize(
+    ("snr", "realism"),
+    [
+        (1e-8, Realism()),
+        (0.001, Realism()),
+        (0.05, Realism(junk_noise=0.3, junk_aggregate=0.3)),
+    ],
+)
+def test_noise_and_junk_give_a_result(tmp_path: Path, snr: float, realism: Realism) -> None:
+    folder = make_small_dataset(tmp_path / "d", images=200, box_px=24, snr=snr, realism=realism)
+    info = run_method("class3d", folder, tmp_path / "r", {"classes": "4", "iterations": "4"})
+    assert (info["status"], info["reason"]) == ("ok", "")
+    result = open_result(tmp_path / "r", open_particles(folder))
+    assert result.posterior is not None
+    assert np.isfinite(result.embedding).all()
+    np.testing.assert_allclose(result.posterior.sum(axis=1), 1, atol=1e-4)
+    assert np.isfinite(result.volumes_at(result.embedding[:20])).all()
+
+
+def test_classes_of_one_state_differ_less_than_classes_of_many(dataset: tuple[ParticleSet, Truth]) -> None:
+    particles, truth = dataset
+    one = np.flatnonzero(truth.conformation == np.bincount(truth.conformation).argmax())
+
+    def differ(rows: np.ndarray) -> float:
+        found = classify(particles.subset(rows), 20, 8)
+        assert np.isfinite(found.maps).all()
+        assert np.isfinite(found.embedding).all()
+        of_images = found.maps[found.posterior.argmax(axis=1)]
+        return float((of_images - of_images.mean(axis=0)).std() / of_images.mean(axis=0).std())
+
+    assert differ(one) < 0.4 * differ(np.arange(len(one)))
 
 
 def test_an_image_of_noise_is_not_drawn_to_the_class_it_is_part_of(tmp_path: Path) -> None:
