@@ -83,11 +83,10 @@ def compare_classes(dataset: Path, work: Path, classes: int, iterations: int) ->
     command += ["--particle_diameter", f"{diameter_A:.0f}", "--flatten_solvent", "--zero_mask", "--pad", "2"]
     command += ["--norm", "--scale", "--j", "1", "--random_seed", "1", "--o", str(work / "relion" / "run")]
     relion = cost_of(command, dataset, work / "relion_refine.log")
+    of_relion = relion.cpu_s / iterations
+    print(f"RELION Class3D, K = {classes}, {iterations} iterations:   {relion}, {of_relion:.2f} s per iteration")
     print(
-        f"RELION Class3D, K = {classes}, {iterations} iterations:  {relion}, {relion.cpu_s / iterations:.2f} s per iteration"
-    )
-    print(
-        f"RELION takes {relion.cpu_s / iterations / (ours.cpu_s / done):.1f} x the time of class3d per iteration "
+        f"RELION takes {of_relion / (ours.cpu_s / done):.1f} x the time of class3d per iteration "
         f"(with the start and the end of both programs), {relion.cpu_s / ours.cpu_s:.1f} x in all, "
         f"{relion.peak_gb / ours.peak_gb:.1f} x the memory",
         flush=True,
