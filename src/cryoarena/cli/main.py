@@ -8,7 +8,21 @@ from typing import Any
 import typer
 
 from cryoarena import __version__
-from cryoarena.cli import bench, convert, fetch, importing, limits, listing, make, mix, report, run, score, tools
+from cryoarena.cli import (
+    bench,
+    convert,
+    doctor,
+    fetch,
+    importing,
+    limits,
+    listing,
+    make,
+    mix,
+    report,
+    run,
+    score,
+    tools,
+)
 from cryoarena.errors import UserError
 
 EXIT_WRONG_INPUT = 2
@@ -63,6 +77,7 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "score": score.score,
     "report": report.report,
     "bench": bench.bench,
+    "doctor": doctor.doctor,
     "list": listing.list_entries,
     "show": listing.show,
 }
