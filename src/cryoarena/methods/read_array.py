@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from cryoarena.errors import UserError
 
 
-def read_array(path: Path, axes: int, kinds: str, what: str) -> NDArray[Any]:
+def read_array(path: Path, axes: int | tuple[int, ...], kinds: str, what: str) -> NDArray[Any]:
     """Read an array of numbers.
 
     Args:
         path: .npy file.
-        axes: how many axes it must have; none may be empty.
+        axes: how many axes it must have, or may have; none may be empty.
         kinds: of `dtype.kind` that are allowed, e.g. "iu".
         what: the array is, for errors, e.g. "(N, d) latents".
 
@@ -28,7 +28,7 @@ def read_array(path: Path, axes: int, kinds: str, what: str) -> NDArray[Any]:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(mapped, np.ndarray):
             raise UserError(f"{path} is an archive, not one array; save it with numpy.save")
-        if mapped.ndim != axes or not mapped.size or mapped.dtype.kind not in kinds:
+        if mapped.ndim not in np.atleast_1d(axes) or not mapped.size or mapped.dtype.kind not in kinds:
             raise UserError(f"{path} holds {mapped.dtype} values of shape {mapped.shape}, not {what}")
         return np.array(mapped)
     except (ValueError, EOFError, OSError) as error:

@@ -52,8 +52,9 @@ def particle_rows(
     stack, names = pd.factorize(named["blob/path"].to_numpy()[rows])
     slices = named["blob/idx"].to_numpy()[rows].astype(np.int64)
     stacks = {path.name for path in particles.stack_files}
+    defocus_u_A = named["ctf/df1_A"].to_numpy(np.float64)[rows] if "ctf/df1_A" in named else None
     told = [_original(table.path, str(name), stacks) for name in names]
-    return match_images(table.path, told, stack.astype(np.int64), slices, particles), opposite
+    return match_images(table.path, told, stack.astype(np.int64), slices, particles, defocus_u_A), opposite
 
 
 def _image_names(table: CsTable, job: Path, images: Path | None) -> pd.DataFrame | None:
@@ -81,8 +82,7 @@ def _image_names(table: CsTable, job: Path, images: Path | None) -> pd.DataFrame
 
 def _frame(table: CsTable) -> pd.DataFrame:
     columns = {name: table.values(name) for name in ("blob/path", "blob/idx")}
-    if "blob/sign" in table:
-        columns["blob/sign"] = table.values("blob/sign")
+    columns |= {name: table.values(name) for name in ("blob/sign", "ctf/df1_A") if name in table}
     frame = pd.DataFrame(columns, index=table.values("uid").astype(np.uint64))
     frame["blob/path"] = np.char.decode(columns["blob/path"].astype("S"), "utf-8")
     return frame

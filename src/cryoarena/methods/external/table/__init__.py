@@ -1,0 +1,1 @@
+"""Results of any program, from a table of latents, classes or probabilities and a folder of maps."""
