@@ -107,10 +107,15 @@ def test_passthrough(particles: ParticleSet) -> None:
     records = np.load("all.cs", allow_pickle=False)
     poses = ["uid", *(name for name in records.dtype.names if name.startswith("alignments3D/"))]
     rest = [name for name in records.dtype.names if name not in poses[1:]]
-    for name, fields, rows in (("main.cs", poses, slice(None)), ("through.cs", rest, slice(None, None, -1))):
+    for name, fields, rows in (
+        ("J1_particles.cs", poses, slice(None)),
+        ("J1_passthrough.cs", rest, slice(None, None, -1)),
+    ):
         with Path(name).open("wb") as stream:
             np.save(stream, records[fields][rows].copy())
-    assert "no field blob/path; give its passthrough file" in sentence_of("convert", "main.cs", "b.star")
-    invoke("convert", "main.cs", "b.star", "--passthrough", "through.cs")
+    assert "no field blob/path; give its passthrough file (J1_passthrough.cs)" in sentence_of(
+        "convert", "J1_particles.cs", "b.star"
+    )
+    invoke("convert", "J1_particles.cs", "b.star", "--passthrough", "J1_passthrough.cs")
     invoke("convert", "all.cs", "c.star")
     assert Path("b.star").read_bytes() == Path("c.star").read_bytes()

@@ -166,7 +166,7 @@ def test_numbers_worked_out_by_hand(tmp_path, known):
     assert table[:, [0, 1, 4, 8]].tolist() == [[8, 1.25, 45, 0], [8, 1.25, -90, 90]]
 
 
-def test_a_dataset_folder_links_the_images_and_runs(tmp_path, particles):
+def test_a_dataset_folder_links_the_images(tmp_path, particles):
     write_star(tmp_path / "a.star", particles)
     done = convert(Source(tmp_path / "a.star", given=Given(contrast_sign=-1)), tmp_path / "new" / "set")
     assert {path.name for path in done.written} == {

@@ -25,7 +25,10 @@ def conversion_notes(source: Source, kind: Kind, particles: ParticleSet) -> Iter
     if source.given.contrast_sign is None and not _tells_contrast(source):
         yield "taken as bright, as RELION and cryoDRGN expect; where protein is dark, give --contrast dark"
     if dark and kind == "star":
-        yield "particles are dark, which a .star file cannot tell: RELION needs them inverted"
+        yield (
+            "particles are dark, which a .star file cannot tell: RELION needs them inverted "
+            "(relion_image_handler --multiply_constant -1)"
+        )
     if dark and kind == "pkl":
         yield "particles are dark, which pickles cannot tell: give cryoDRGN --uninvert-data"
     if any(path.suffix == ".mrc" for path in particles.stack_files):

@@ -39,8 +39,10 @@ class CsTable:
             UserError: when there is none; the sentence tells where cryoSPARC keeps it.
         """
         if name not in self.fields:
+            near = ", ".join(sorted(path.name for path in self.path.parent.glob("*passthrough*.cs")))
             raise UserError(
-                f"{self.path} has no field {name}; give its passthrough file to `cryoarena convert` by --passthrough"
+                f"{self.path} has no field {name}; give its passthrough file{f' ({near})' if near else ''} to "
+                "`cryoarena convert` by --passthrough"
             )
         return self.fields[name]
 

@@ -13,7 +13,7 @@ from cryoarena.files import read_json, sha256_of, write_json
 from cryoarena.particles.cryodrgn import write_cryodrgn_ctf, write_cryodrgn_poses
 from cryoarena.particles.cs import read_cs, write_cs
 from cryoarena.particles.given import Given
-from cryoarena.particles.image_paths import require_stack
+from cryoarena.particles.image_paths import relative_stack_names, require_stack
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.read_star import read_star
 from cryoarena.particles.stack import open_stack
@@ -54,6 +54,8 @@ def write_folder(folder: Path, particles: ParticleSet) -> list[Path]:
     Raises:
         UserError: when a stack name has white space or the disk is full.
     """
+    # Nothing is touched before it is known that stacks can be named.
+    relative_stack_names(folder, particles.stack_files)
     (folder / FOLDER_FILES[-1]).unlink(missing_ok=True)
     tables = write_tables(folder, particles)
     for stale in {folder / name for name in FOLDER_FILES} - set(tables):
