@@ -43,10 +43,10 @@ def import_result(
     particles = open_particles(dataset_folder)
     require_empty_output(out, overwrite)
     started = time.perf_counter()
-    reconstruction = method.read(source.absolute(), particles, options)
     with atomic_path(out) as temporary:
         temporary.mkdir()
         try:
+            reconstruction = method.read(source.absolute(), particles, options)
             write_arrays(temporary, reconstruction, particles)
         except ProgramFailed as error:
             raise UserError(f"{source} gives no maps: {error}") from error

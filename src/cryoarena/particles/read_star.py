@@ -100,11 +100,20 @@ def read_star_poses(path: Path) -> tuple[NDArray[np.int64], Poses]:
     ids = table.given_particle_ids()
     if ids is None:
         raise UserError(f"{path} has no numbers in column _{PARTICLE_ID}, which tells whose poses these are; add it")
-    pixels_needed = table.has("rlnOriginX") and not table.has("rlnOriginXAngst")
-    poses = table.poses(table.the_one(table.pixel_sizes_A(), "pixel sizes (Å)") if pixels_needed else 1.0)
+    poses = star_poses(table)
     if poses is None:
         raise UserError(f"{path} has no column _{ANGLES[0]}; it tells no poses")
     return ids, poses
+
+
+def star_poses(table: StarParticles) -> Poses | None:
+    """Return the poses of a particle table, or None where it tells none.
+
+    Raises:
+        UserError: when shifts are in pixels whose size is not told, or a value is no number.
+    """
+    pixels_needed = table.has("rlnOriginX") and not table.has("rlnOriginXAngst")
+    return table.poses(table.the_one(table.pixel_sizes_A(), "pixel sizes (Å)") if pixels_needed else 1.0)
 
 
 def _split_image_names(path: Path, image_names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:

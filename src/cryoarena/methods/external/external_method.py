@@ -87,6 +87,10 @@ class ExternalMethod(ImportableMethod[OptionsT]):
         """Return how far the program is, where a line of its output tells."""
         return None
 
+    def reading(self, options: OptionsT) -> Any:
+        """Return the import options with which a run with these options is read."""
+        return self.import_options()
+
     def fit(self, particles: ParticleSet, options: OptionsT, run: Run) -> Reconstruction:
         """Run the program and read its output.
 
@@ -106,7 +110,7 @@ class ExternalMethod(ImportableMethod[OptionsT]):
             if command.cpu_s is not None:
                 (work / _CPU_SPENT).write_text(str(cpu_spent_s(work) + spent_s))
         try:
-            return self.read(work / self.output, particles, self.import_options())
+            return self.read(work / self.output, particles, self.reading(options))
         except UserError as error:
             # The user gave nothing wrong: it is the program that made it.
             raise ProgramFailed(str(error)) from error

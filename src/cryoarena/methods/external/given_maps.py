@@ -31,6 +31,7 @@ class GivenMaps(Reconstruction):
         posterior: NDArray[np.float32] | None = None,
         poses: Poses | None = None,
         rows: NDArray[np.int64] | None = None,
+        history: list[dict[str, float]] | None = None,
         notes: tuple[str, ...] = (),
         found: Mapping[str, Any] | None = None,
     ) -> None:
@@ -41,7 +42,7 @@ class GivenMaps(Reconstruction):
         self.embedding = np.asarray(embedding, np.float32)
         self.posterior = posterior
         self.poses = poses
-        self.history = []
+        self.history = history or []
         self.rows = rows
         self.notes = notes
         self.found = found or {}

@@ -1,5 +1,6 @@
 """Install outside programs into environments of their own, and find out whether they work."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def condition(tool: Tool) -> Condition:
         return Condition(None, "", tool.missing())
     version = ""
     try:
-        version = _output(tool.version_command, folder)
+        version = _version(_output(tool.version_command, folder))
         _output(tool.self_test, folder)
     except (ProgramFailed, OSError) as error:
         return Condition(folder, version, str(error))
@@ -73,9 +74,15 @@ def install(tool: Tool) -> Path:
     return environment / "bin"
 
 
-def _output(words: tuple[str, ...], folder: Path) -> str:
-    """Return the last line that a program prints."""
+def _version(printed: list[str]) -> str:
+    """Return the last number with dots that a program prints."""
+    found = re.findall(r"\d+(?:\.\d+)+\S*", "".join(printed))
+    return found[-1] if found else ""
+
+
+def _output(words: tuple[str, ...], folder: Path) -> list[str]:
+    """Return the lines that a program prints."""
     lines: list[str] = []
     with tempfile.TemporaryDirectory(prefix="cryoarena-tool-") as work:
         run_program(Command(words), folder, Path(work), Path(work) / "log.txt", lines.append)
-    return lines[-1].strip() if lines else ""
+    return lines
