@@ -67,9 +67,10 @@ class RelionClass3d(ExternalMethod[Class3dOptions]):
         yield from make_reference(work)
         words = ["--ref", REFERENCE, "--ini_high", f"{options.ini_high_A:g}", "--K", str(options.classes)]
         words += ["--iter", str(options.iterations), "--tau2_fudge", f"{options.tau2_fudge:g}", "--pad", "2"]
-        words += ["--norm", "--scale", "--skip_align"]
+        words += ["--norm", "--scale"]
         if not finished(work, options.iterations):
-            yield refine(words, particles, options, run, work)
+            # RELION has no code for GPUs that only classifies.
+            yield refine(words, ["--skip_align"], particles, options, run, work)
 
     def progress(self, line: str) -> Done | None:
         """Return which iteration is running."""
@@ -139,7 +140,8 @@ class RelionInitialModel(ExternalMethod[InitialModelOptions]):
         words += ["--offset_range", f"{options.offset_range_px:g}", "--offset_step", f"{options.offset_step_px:g}"]
         words += _descent_of_3(options) if major_version() < 4 else _descent_of_4(options)
         if not finished(work, options.iterations):
-            yield refine(words, particles, options, run, work)
+            gpu = ["--gpu"] if run.device.startswith("cuda") else []
+            yield refine(words, gpu, particles, options, run, work)
 
     def progress(self, line: str) -> Done | None:
         """Return which iteration is running."""

@@ -108,7 +108,9 @@ def _class_maps(iteration: Iteration) -> tuple[Path, ...]:
 def _notes(particles: ParticleSet, rows: int, box_px: int) -> tuple[str, ...]:
     notes = ["RELION tells the best class of an image alone; it has the posterior 1"]
     if rows < len(particles):
-        notes.append(f"{len(particles) - rows} of {len(particles)} particles have no class: the program did not see them")
+        notes.append(
+            f"{len(particles) - rows} of {len(particles)} particles have no class: the program did not see them"
+        )
     if box_px != particles.box_px:
         notes.append(f"the program worked on images of {box_px} px; its maps are brought to {particles.box_px} px")
     return tuple(notes)

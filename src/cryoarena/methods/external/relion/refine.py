@@ -61,20 +61,27 @@ def make_reference(work: Path) -> Iterator[Command]:
         (work / f"partial_{REFERENCE}").rename(work / REFERENCE)
 
 
-def refine(words: Sequence[str], particles: ParticleSet, options: RefineOptions, run: Run, work: Path) -> Command:
+def refine(
+    words: Sequence[str],
+    always: Sequence[str],
+    particles: ParticleSet,
+    options: RefineOptions,
+    run: Run,
+    work: Path,
+) -> Command:
     """Return the command that refines, from the last complete iteration on.
 
     Args:
-        words: arguments for a new run.
+        words: arguments of a new run.
+        always: arguments that RELION must be told again when it goes on.
         particles, options, run: as given to the method.
         work: where it runs.
     """
-    always = ["--o", _ROOT, "--j", str(options.threads), *(["--gpu"] if run.device.startswith("cuda") else [])]
+    always = ["--o", _ROOT, "--j", str(options.threads), *always]
     last = last_iteration(work / "output")
     if last is not None:
-        return Command(
-            ["relion_refine", "--continue", f"output/{last.beside('optimiser.star').name}", *always], options.threads
-        )
+        earlier = f"output/{last.beside('optimiser.star').name}"
+        return Command(["relion_refine", "--continue", earlier, *always], options.threads)
     diameter_A = options.particle_diameter_A or _DIAMETER * particles.box_px * particles.pixel_size_A
     return Command(
         [

@@ -1,0 +1,37 @@
+"""Real jobs of RELION on a tiny stack."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cryoarena.benchmark.run_cell import run_method
+from cryoarena.methods.external.relion.program import RELION
+from cryoarena.methods.external.tool import Tool
+from simulated import make_small_dataset
+
+
+def require(tool: Tool) -> None:
+    """Skip without a program, except in CI, which must have it."""
+    if tool.find() is None:
+        pytest.fail(tool.missing()) if os.environ.get("CI") else pytest.skip(tool.missing())
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=240, box_px=24, snr=1.0)
+
+
+@pytest.fixture(scope="session")
+def job(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a Class3D job of two iterations and three classes; `result` beside it is what it gave."""
+    require(RELION)
+    folder = tmp_path_factory.mktemp("relion")
+    (folder / "output").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        # What is otherwise removed when the result is complete.
+        patch.setattr("cryoarena.methods.work_folder.shutil.rmtree", lambda path, **_: None)
+        options = {"classes": "3", "iterations": "2"}
+        info = run_method("relion-class3d", dataset, folder / "result", options, seed=1)
+    assert info["status"] == "ok", info["reason"]
+    return folder / ".result.work" / "output"
