@@ -8,14 +8,11 @@ from cryoarena.methods.external.cryosparc.flex import read_flex
 from cryoarena.methods.external.cryosparc.job_folder import JobFolder, open_job
 from cryoarena.methods.external.cryosparc.options import ImportOptions
 from cryoarena.methods.external.cryosparc.read_classes import read_classes
-from cryoarena.methods.external.cryosparc.variability import (
-    VariabilityReconstruction,
-    load_variability,
-    read_variability,
-)
+from cryoarena.methods.external.cryosparc.variability import read_variability
 from cryoarena.methods.external.external_method import ImportableMethod
 from cryoarena.methods.external.given_maps import GivenMaps
 from cryoarena.methods.external.import_only import ImportOnlyMethod
+from cryoarena.methods.external.linear_maps import LinearMaps, load_linear_maps
 from cryoarena.particles.particle_set import ParticleSet
 
 _PREFIX = "cryosparc-"
@@ -133,13 +130,13 @@ class Variability(_JobMethod):
         needs_gpu=True,
     )
 
-    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> VariabilityReconstruction:
+    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> LinearMaps:
         """Read the folder of a job of type var_3D."""
         return read_variability(self.open(folder), particles, options)
 
-    def load(self, folder: Path, particles: ParticleSet) -> VariabilityReconstruction:
+    def load(self, folder: Path, particles: ParticleSet) -> LinearMaps:
         """Read back a map and its components."""
-        return load_variability(folder, particles)
+        return load_linear_maps(folder, particles)
 
 
 @method

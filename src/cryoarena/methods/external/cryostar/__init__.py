@@ -1,0 +1,1 @@
+"""CryoSTAR: results of its density generator, from its work folder."""

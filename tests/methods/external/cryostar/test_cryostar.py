@@ -1,0 +1,87 @@
+"""Work folders of CryoSTAR, written as its documentation and source tell."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryoarena.errors import UserError
+from cryoarena.methods.base import NoMaps, methods
+from cryoarena.methods.external.cryostar.adapter import ImportOptions
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.write_star import write_star
+from cryosparc_jobs import write_maps
+from random_particles import make_particles
+
+N, BOX_PX, PIXEL_A, DIMENSIONS = 20, 8, 1.5, 4
+
+
+@pytest.fixture
+def particles(tmp_path: Path) -> ParticleSet:
+    return make_particles(tmp_path, N, BOX_PX, PIXEL_A, shard=9)
+
+
+@pytest.fixture
+def order() -> np.ndarray:
+    return np.random.default_rng(1).permutation(N)
+
+
+@pytest.fixture
+def latents() -> np.ndarray:
+    return np.random.default_rng(2).normal(size=(N, DIMENSIONS)).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, particles: ParticleSet, order: np.ndarray, latents: np.ndarray) -> Path:
+    """Return a work folder with two evaluations, of particles in another order."""
+    write_star(tmp_path / "given.star", particles.subset(order))
+    work = tmp_path / "density_test"
+    for number, name in enumerate(("0004_0014470", "0009_0028940")):
+        (work / name).mkdir(parents=True)
+        np.save(work / name / "z.npy", latents[order] if number else -latents[order])
+    config = f"raise SystemExit\ndataset_attr = dict(dataset_dir='x', starfile_path='{tmp_path / 'given.star'}')\n"
+    (work / "config.py").write_text(config)
+    (work / name / "ckpt.pt").write_bytes(b"never opened")
+    return work
+
+
+def read(folder: Path, particles: ParticleSet, **options: object):
+    return methods.get("cryostar").read(folder, particles, ImportOptions(**options))
+
+
+def test_latents_and_the_nearest_of_all_maps(folder: Path, particles: ParticleSet, latents: np.ndarray) -> None:
+    evaluation = folder / "0009_0028940"
+    centres = {"kmeans": latents[:3], "pca_1": latents[5:7]}
+    maps = []
+    for seed, (name, z) in enumerate(centres.items()):
+        names = [f"vol_{name}_{number:03d}.mrc" for number in range(len(z))]
+        maps += list(write_maps(evaluation, names, BOX_PX, PIXEL_A, seed))
+        np.savetxt(evaluation / f"z_{name}.txt", z, fmt="%.5f")
+    found = read(folder, particles)
+    np.testing.assert_array_equal(found.embedding, latents)
+    np.testing.assert_allclose(found.volumes_at(latents[[1, 6, 5]]), [maps[1], maps[4], maps[3]], atol=1e-6)
+    inverted = read(folder, particles, inverted=True)
+    np.testing.assert_allclose(inverted.volumes_at(latents[[1]])[0], -maps[1], atol=1e-6)
+    np.savetxt(evaluation / "z_kmeans.txt", latents[:2])
+    with pytest.raises(UserError, match=r"z_kmeans.txt has latents of shape \(2, 4\), not \(3, 4\)"):
+        read(folder, particles)
+
+
+def test_the_atom_generator_has_no_maps(folder: Path, particles: ParticleSet, latents: np.ndarray) -> None:
+    found = read(folder, particles)
+    with pytest.raises(NoMaps):
+        found.volumes_at(latents)
+    assert any("density generator" in note for note in found.notes)
+
+
+def test_folders_that_will_not_do(tmp_path: Path, folder: Path, particles: ParticleSet, latents: np.ndarray) -> None:
+    with pytest.raises(UserError, match="has no evaluation"):
+        read(tmp_path, particles)
+    np.save(folder / "0009_0028940" / "z.npy", latents[:-1])
+    with pytest.raises(UserError, match=r"has 19 latents but .* 20 particles"):
+        read(folder, particles)
+    (tmp_path / "given.star").rename(tmp_path / "moved.star")
+    with pytest.raises(UserError, match=r"given\.star, which does not exist; give it with --set particles=FILE"):
+        read(folder, particles)
+    with pytest.raises(UserError, match="has 19 latents"):
+        methods.get("cryostar").read(folder, particles, ImportOptions(tmp_path / "moved.star"))
