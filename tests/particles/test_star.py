@@ -70,6 +70,14 @@ def test_outside_reader_finds_relion_columns(tmp_path, particles):
         np.testing.assert_allclose(merged[column], values, rtol=WRITTEN, err_msg=column)
 
 
+def test_ids_are_written_as_cryosparc_writes_them(tmp_path, particles):
+    ids = np.array([2**64 - 1, 2**63, 1, 2, 3, 4, 5], np.uint64)
+    write_star(tmp_path / "a.star", replace(particles, particle_id=ids.astype(np.int64)))
+    words = starfile.read(tmp_path / "a.star", parse_as_string=["rlnParticleName"])["particles"]["rlnParticleName"]
+    assert list(words[:3]) == ["18446744073709551615", "9223372036854775808", "1"]
+    np.testing.assert_array_equal(read_star(tmp_path / "a.star").particle_id.astype(np.uint64), ids)
+
+
 def test_equal_particles_give_equal_bytes(tmp_path, particles):
     write_star(tmp_path / "a.star", particles)
     write_star(tmp_path / "b.star", particles)
