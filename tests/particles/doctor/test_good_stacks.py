@@ -49,6 +49,17 @@ def test_a_table_without_poses_still_tells_the_contrast(tmp_path: Path) -> None:
     assert verdicts["rotations"] is Verdict.UNKNOWN
 
 
+def test_a_table_without_ctf_still_tells_the_poses(tmp_path: Path) -> None:
+    folder = make_small_dataset(tmp_path / "d", images=300)
+    bare = folder / "bare.star"
+    write_star(bare, replace(open_particles(folder), ctf=None))
+    diagnosis = diagnose(bare)
+    verdicts = {finding.check: finding.verdict for finding in diagnosis.findings}
+    assert diagnosis.is_fine
+    assert verdicts["rotations"] is Verdict.FINE
+    assert verdicts["defocus and optics"] is Verdict.UNKNOWN
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_noise(seed: int, tmp_path: Path) -> None:
     stack = write_good_stack(tmp_path, images=150, noise=1e4, seed=seed)

@@ -14,6 +14,7 @@ from cryoarena.progress import Report, silent
 
 # In cycles per box: 12 to 14 Å for usual boxes, where most conventions show and maps are small.
 _RADIUS = 31
+_SMALLEST_BOX_PX = 16
 
 
 @final
@@ -52,11 +53,16 @@ def diagnose(
         progress: told how far it is.
 
     Raises:
-        UserError: when the stack or the reference cannot be read, or too few images are asked for.
+        UserError: when the stack or the reference cannot be read, the box is odd or tiny, or no images are asked for.
     """
     if images < 1:
         raise UserError(f"--images must be at least 1, not {images}")
     table = open_particles(stack)
+    if table.box_px % 2 or table.box_px < _SMALLEST_BOX_PX:
+        raise UserError(
+            f"{stack} has images of {table.box_px} px; an even box of at least "
+            f"{_SMALLEST_BOX_PX} px is needed: crop them"
+        )
     rows = spread_rows(len(table), images)
     findings = [check_normalisation(table, rows), check_duplicates(table)]
     sampled = sample_images(table.subset(rows), _RADIUS, seed)

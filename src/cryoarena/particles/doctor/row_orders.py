@@ -27,13 +27,16 @@ def other_orders(table: ParticleSet, rows: NDArray[np.int64]) -> list[RowOrder]:
     place = np.empty(n, np.int64)
     place[by_image] = every
     orders = {
-        "the row before": (every - 1, "move the values of the table down by one row"),
-        "the row after": (every + 1, "move the values of the table up by one row"),
+        "the row before": (every - 1, "move poses and CTF down by one row"),
+        "the row after": (every + 1, "move poses and CTF up by one row"),
         "the image before, by place in the stack": (by_image[(place - 1) % n], "raise every image number by one"),
         "the image after, by place in the stack": (by_image[(place + 1) % n], "lower every image number by one"),
-        "the rows from last to first": (n - 1 - every, "reverse the order of the values"),
-        "the rows sorted by image": (place, "list the values in the order of the table, not in that of the stacks"),
-        "the rows in the order of the stacks": (by_image, "sort the values as the images of the stacks"),
+        "the rows from last to first": (n - 1 - every, "reverse the order of poses and CTF"),
+        "the rows sorted by image": (
+            place,
+            "poses and CTF are in the order of the stacks: list them in that of the table",
+        ),
+        "the rows in the order of the stacks": (by_image, "sort poses and CTF as the images of the stacks"),
         "the other half of the rows": (every + n // 2, "exchange the two halves of the table"),
     }
     found: list[RowOrder] = []
@@ -41,6 +44,6 @@ def other_orders(table: ParticleSet, rows: NDArray[np.int64]) -> list[RowOrder]:
         taken = (source % n)[rows]
         if (taken == rows).mean() > 0.5 or any(np.array_equal(taken, other.pose_rows) for other in found):
             continue
-        found.append(RowOrder(f"poses and CTF of {name}", f"{remedy}, or export the table again", taken, taken))
-        found.append(RowOrder(f"poses alone of {name}", f"{remedy} (poses only)", taken, rows))
+        found.append(RowOrder(f"poses and CTF of {name}", remedy, taken, taken))
+        found.append(RowOrder(f"poses alone of {name}", f"{remedy} (the CTF is right)", taken, rows))
     return found

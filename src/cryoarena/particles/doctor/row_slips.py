@@ -36,7 +36,8 @@ def find_slip(images: SampledImages, hypothesis: Hypothesis) -> Finding | None:
                 CHECK,
                 Verdict.WRONG,
                 f"images between rows {first} and {last} ({len(slipped)} of {_STRETCHES} stretches) agree with "
-                f"{order.name}, the others with their own ({worst}): {order.remedy} there",
+                f"{order.name}, the others with their own ({worst}): {order.remedy} there, "
+                "and look for the row that is missing or too many",
                 {"first_row": float(first), "last_row": float(last), "stretches": float(len(slipped)), "z": worst.z},
             )
     return None
