@@ -65,4 +65,6 @@ def test_noise(seed: int, tmp_path: Path) -> None:
     stack = write_good_stack(tmp_path, images=150, noise=1e4, seed=seed)
     diagnosis = diagnose(stack)
     assert diagnosis.is_fine
-    assert all("too little of a particle" in one.sentence for one in diagnosis.findings if one.check == "row order")
+    assert all(
+        "too little of a particle is seen" in one.sentence for one in diagnosis.findings if one.check == "row order"
+    )

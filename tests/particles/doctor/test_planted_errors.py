@@ -157,12 +157,13 @@ def test_flipped_phases(good: Path, edited: Path) -> None:
     assert "without phase flipping" in found.sentence
 
 
-def test_a_permuted_table(good: Path, edited: Path) -> None:
-    order = np.random.default_rng(1).permutation(IMAGES)
+def test_a_permuted_table(tmp_path: Path) -> None:
+    good = write_good_stack(tmp_path, images=2 * IMAGES)
+    order = np.random.default_rng(1).permutation(2 * IMAGES)
     table = columns_of(good)
     columns = [name for name in table if name not in ("rlnImageName", "rlnParticleName", "rlnOpticsGroup")]
     shuffle = {name: lambda values: values[order] for name in columns}
-    found = the_only_error(diagnose(edit_star(good, edited, **shuffle)))
+    found = the_only_error(diagnose(edit_star(good, tmp_path / "edited.star", **shuffle)))
     assert found.check == "row order"
     assert "rows were permuted" in found.sentence
 

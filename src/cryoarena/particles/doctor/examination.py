@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from cryoarena.imaging.poses import Poses
 from cryoarena.particles.doctor import ctf_changes, rotations, row_orders, shifts
+from cryoarena.particles.doctor.comparison import Comparison
 from cryoarena.particles.doctor.contrast import CHECK as CONTRAST
-from cryoarena.particles.doctor.contrast import check_contrast
+from cryoarena.particles.doctor.contrast import check_contrast, measure_blob
 from cryoarena.particles.doctor.finding import Finding, Verdict
 from cryoarena.particles.doctor.held_out import held_out
 from cryoarena.particles.doctor.hypothesis import Hypothesis
-from cryoarena.particles.doctor.image_checks import measure_signal
 from cryoarena.particles.doctor.pixel_fit import refine_pixel_size
 from cryoarena.particles.doctor.reading import Reading
 from cryoarena.particles.doctor.reference_findings import HAND, findings_by_reference
@@ -28,8 +28,6 @@ from cryoarena.progress import Report
 
 # With fewer, standard errors mean little.
 _FEWEST_IMAGES = 50
-# Of `Signal`: from here on a particle is seen beyond doubt.
-_SEEN_BLOB_Z, _SEEN_DETAIL_Z = 5.0, 8.0
 # About as many as one search makes.
 _RECONSTRUCTIONS = 70
 _OF_CTF = (ctf_changes.OPTICS, ctf_changes.ASTIGMATISM, ctf_changes.APPLIED, ctf_changes.PIXEL_SIZE)
@@ -73,8 +71,8 @@ class Examination:
     def _contrast_without_poses(self) -> Finding:
         nowhere = Poses(np.tile(np.eye(3), (len(self.rows), 1, 1)), np.zeros((len(self.rows), 2)))
         reading = Reading(nowhere, None if self.table.ctf is None else self.table.ctf[self.rows])
-        signal = measure_signal(self.images.within(LOW_RADIUS), reading)
-        return check_contrast(signal, None, self.table.contrast_sign)
+        blob_z = measure_blob(self.images.within(LOW_RADIUS), reading)
+        return check_contrast(blob_z, None, self.table.contrast_sign)
 
     def _with_poses(self) -> list[Finding]:
         start = Hypothesis(self.table, row_orders.stated_order(self.rows))
@@ -83,15 +81,16 @@ class Examination:
             start = start.and_changed(change)
         search = Search(self.images, start, self._step, self.seed)
         search.run()
-        if not search.poses_explain(search.hypothesis).other_is_better:
-            return self._unexplained(search)
+        explained = search.poses_explain(search.hypothesis)
+        if not explained.stated_is_better:
+            return self._unexplained(search, explained)
         low = self.images.within(LOW_RADIUS)
         reading = search.hypothesis.reading()
         found = {check: self._judged(check, search) for check in _SEARCHED}
         if found[row_orders.CHECK].verdict is not Verdict.WRONG:
             found[row_orders.CHECK] = find_slip(low, search.hypothesis) or found[row_orders.CHECK]
         found[CONTRAST] = check_contrast(
-            measure_signal(low, reading), held_out(low, reading).half_maps, self.table.contrast_sign
+            measure_blob(low, reading), held_out(low, reading).half_maps, self.table.contrast_sign
         )
         found[HAND] = Finding(HAND, Verdict.UNKNOWN, _TWO_HANDS)
         if self.reference is not None:
@@ -104,8 +103,8 @@ class Examination:
         for one in search.adopted:
             if one.check == check:
                 name, remedy, numbers = one.name, one.remedy, one.comparison.numbers()
-                if check == ctf_changes.PIXEL_SIZE and one is search.adopted[-1]:
-                    name, remedy, refined = refine_pixel_size(search, one)
+                if check == ctf_changes.PIXEL_SIZE:
+                    name, remedy, refined = refine_pixel_size(search)
                     numbers |= refined
                 sentence = f"the images agree better with {name} ({one.comparison}): {remedy}"
                 return Finding(check, Verdict.WRONG, sentence, numbers)
@@ -124,24 +123,29 @@ class Examination:
             verdict, sentence = Verdict.UNKNOWN, f"the images do not tell it from {nearest.name}"
         return Finding(check, verdict, f"{sentence} ({nearest.comparison})", nearest.comparison.numbers())
 
-    def _unexplained(self, search: Search) -> list[Finding]:
-        """Return what is left to say where the poses do no better than those of other images."""
-        signal = measure_signal(self.images.within(LOW_RADIUS), search.hypothesis.reading())
-        over_others = search.poses_explain(search.hypothesis)
-        contrast = check_contrast(signal, None, self.table.contrast_sign)
-        measured = (
-            f"blob z = {signal.blob_z:+.1f}, detail z = {signal.detail_z:+.1f}, "
-            f"z = {over_others.z:+.1f} over poses of other images"
-        )
-        if abs(signal.blob_z) < _SEEN_BLOB_Z or signal.detail_z < _SEEN_DETAIL_Z:
-            return self._unknown(f"the images show too little of a particle ({measured})", contrast)
+    def _unexplained(self, search: Search, explained: Comparison) -> list[Finding]:
+        """Return what is left to say where rotations do no better than those of other images.
+
+        That may be so because particles are too faint or too different. But if the images are better centred by less
+        than their shifts, the shifts are not theirs.
+        """
+        reading = search.hypothesis.reading()
+        blob_z = measure_blob(self.images.within(LOW_RADIUS), reading)
+        contrast = check_contrast(blob_z, None, self.table.contrast_sign)
+        reason = f"rotations of other images explain the images as well ({explained})"
+        of_less = [
+            one
+            for one in search.rejected.get(shifts.CHECK, [])
+            if one.name in (shifts.NO_SHIFTS, shifts.HALF_SHIFTS) and one.comparison.other_is_better
+        ]
+        if not of_less:
+            return self._unknown(f"{reason}: too little of a particle is seen, or particles differ too much", contrast)
         wrong = Finding(
             row_orders.CHECK,
             Verdict.WRONG,
-            "a particle is seen in the images, but in no order and convention that was tried do the poses explain them "
-            f"better than poses of other images ({measured}): rows were permuted, or the table belongs to other "
-            "images; export both again from one job",
-            {"z_over_other_poses": over_others.z, "blob_z": signal.blob_z, "detail_z": signal.detail_z},
+            f"{reason}, and the images are better centred by {of_less[0].name} ({of_less[0].comparison}): rows "
+            "were permuted, or the table belongs to other images; export both again from one job",
+            of_less[0].comparison.numbers(),
         )
         return self._unknown("the poses do not explain the images", contrast, wrong)
 

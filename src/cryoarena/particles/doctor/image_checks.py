@@ -1,15 +1,12 @@
-"""Images that are empty, not numbers, of odd strength, or there twice; whether a particle is seen in them."""
+"""Images that are empty, not numbers, of odd strength, or there twice."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cryoarena.particles.doctor.finding import Finding, Verdict
-from cryoarena.particles.doctor.reading import Reading
-from cryoarena.particles.doctor.sampled_images import SampledImages, image_batches, spread_rows
+from cryoarena.particles.doctor.sampled_images import image_batches, spread_rows
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.stack import open_stack
 
@@ -17,8 +14,6 @@ NORMALISATION, DUPLICATES = "normalisation", "duplicates"
 _MOST_LOOKED_AT = 20_000
 # Ice of other thickness changes the noise of counted electrons by much less.
 _LARGEST_SPREAD = 10.0
-_BLOB_SIGMA = 0.1
-_INSIDE, _OUTSIDE = 0.3, 0.45
 
 
 def check_normalisation(table: ParticleSet, rows: NDArray[np.int64]) -> Finding:
@@ -95,48 +90,3 @@ def check_duplicates(table: ParticleSet) -> Finding:
             {"images": float(len(equal))},
         )
     return Finding(DUPLICATES, Verdict.FINE, f"no two of {len(rows)} images are equal", {"images": 0.0})
-
-
-@dataclass(frozen=True)
-class Signal:
-    """Whether images show a particle, whatever its pose.
-
-    Attributes:
-        blob_z: standard errors by which images agree with the CTF times a bright blob in the middle; negative
-            where they agree with a dark one.
-        detail_z: standard errors by which the middle varies more than the rim, the mean of all images left out.
-    """
-
-    blob_z: float
-    detail_z: float
-
-
-def measure_signal(images: SampledImages, reading: Reading | None) -> Signal:
-    """Measure what n images show without their rotations.
-
-    Args:
-        images: up to a low radius.
-        reading: of the table; None where the table has no CTF and no poses.
-    """
-    points = images.points
-    data = images.coefficients if reading is None else reading.centred(images)
-    transfer = -torch.ones(data.shape) if reading is None else reading.ctf_values(images)
-    template = torch.exp(-2 * (np.pi * _BLOB_SIGMA) ** 2 * (points.kx**2 + points.ky**2).double()).float()
-    blob = (data.real * transfer * template).sum(dim=1).double().numpy()
-    side = 2 * (images.radius + 1)
-    spectra = torch.zeros((len(images), side, side // 2 + 1), dtype=torch.complex64)
-    spectra[:, points.ky % side, points.kx] = data * (1 - 2 * ((points.kx + points.ky) % 2))
-    on_axis = points.kx == 0
-    spectra[:, -points.ky[on_axis] % side, 0] = spectra[:, points.ky[on_axis] % side, 0].conj()
-    pictures = torch.fft.irfft2(spectra, s=(side, side)).double().numpy()
-    pictures -= pictures.mean(axis=0)
-    offset = np.arange(side) - side // 2
-    radius = np.hypot(offset[:, None], offset) / side
-    inside, outside = radius < _INSIDE, radius > _OUTSIDE
-    excess = (pictures[:, inside] ** 2).mean(axis=1) - (pictures[:, outside] ** 2).mean(axis=1)
-    return Signal(_z(blob), _z(excess))
-
-
-def _z(values: NDArray[np.float64]) -> float:
-    error = float(values.std(ddof=1)) / len(values) ** 0.5
-    return float(values.mean()) / error if error > 0 else 0.0

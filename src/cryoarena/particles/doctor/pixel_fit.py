@@ -1,26 +1,28 @@
 """The pixel size at which the rings of the CTF, and the shifts, fit the images best."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from cryoarena.particles.doctor.comparison import compare
-from cryoarena.particles.doctor.ctf_changes import defocus_change, pixel_change
-from cryoarena.particles.doctor.search import Alternative, Search
+from cryoarena.particles.doctor.ctf_changes import PIXEL_SIZE, defocus_change, pixel_change
+from cryoarena.particles.doctor.search import Search
 
 _STEPS = (0.012, 0.006)
 _LEAST_LEAD_Z = 4.0
 
 
-def refine_pixel_size(search: Search, adopted: Alternative) -> tuple[str, str, dict[str, float]]:
-    """Narrow down an adopted pixel size, and tell it from a wrong scale of all defoci.
+def refine_pixel_size(search: Search) -> tuple[str, str, dict[str, float]]:
+    """Narrow down the pixel size that a search adopted, and tell it from a wrong scale of all defoci.
 
     Returns:
         What the images agree with, what to do, and the pixel size by name.
     """
-    before = search.hypothesis
-    base = type(before)(before.table, before.rows, before.changes[:-1])
+    found = search.hypothesis
+    base = replace(found, changes=tuple(change for change in found.changes if change.check != PIXEL_SIZE))
     pixel_size_A = base.table.pixel_size_A
+    best = found.reading().pixel_scale
     radius = search.images.radius
-    best = adopted.hypothesis.reading().pixel_scale
     for step in _STEPS:
         scales = best * np.array([1 - step, 1.0, 1 + step])
         means = [

@@ -17,7 +17,7 @@ from cryoarena.particles.doctor.sampled_images import SampledImages
 LOW_RADIUS = 15
 _MOST_CHANGES = 4
 # The shifts with which every rotation is tried where no single change makes poses explain the images.
-_PAIRED_SHIFTS = ("shifts of the opposite sign", "no shifts", "shifts in pixels")
+_PAIRED_SHIFTS = ("shifts of the opposite sign", shifts.NO_SHIFTS, "shifts in pixels")
 
 
 @final
@@ -65,7 +65,7 @@ class Search:
         """Adopt the best change as long as it is better beyond doubt and makes the poses explain the images."""
         while len(self.adopted) < _MOST_CHANGES:
             found = self._alternatives()
-            if not self.adopted and not self.poses_explain(self.hypothesis).other_is_better:
+            if not self.adopted and not self.poses_explain(self.hypothesis).stated_is_better:
                 found += self._pairs()
             self.rejected = {}
             better = sorted(
@@ -73,7 +73,7 @@ class Search:
                 key=lambda one: one.comparison.other / max(one.comparison.stated, 1e-9),
                 reverse=True,
             )
-            best = next((one for one in better[:3] if self.poses_explain(one.hypothesis).other_is_better), None)
+            best = next((one for one in better[:3] if self.poses_explain(one.hypothesis).stated_is_better), None)
             if best is None:
                 for one in found:
                     self.rejected.setdefault(one.check, []).append(one)
@@ -95,11 +95,11 @@ class Search:
         return Alternative(check, name, remedy, hypothesis, comparison)
 
     def poses_explain(self, hypothesis: Hypothesis) -> Comparison:
-        """Compare the rotations with those of other images: `other` is the gain with the image's own."""
-        reading = shuffled(hypothesis.reading(), self.seed)
+        """Compare a hypothesis with the same but for rotations, which are those of other images."""
+        images, reading = self.images.within(LOW_RADIUS), hypothesis.reading()
+        own = self.gain(hypothesis, LOW_RADIUS, "rotations of the images")
         self.step("rotations of other images")
-        by_others = held_out(self.images.within(LOW_RADIUS), reading).gain
-        return compare(by_others, self.gain(hypothesis, LOW_RADIUS, "rotations of the images"))
+        return compare(own, held_out(images, shuffled(reading, self.seed)).gain)
 
     def _alternatives(self) -> list[Alternative]:
         table, reading = self.hypothesis.table, self.hypothesis.reading()

@@ -10,6 +10,7 @@ from cryoarena.particles.doctor.hypothesis import Change
 from cryoarena.particles.doctor.reading import Reading
 
 CHECK = "shifts"
+NO_SHIFTS, HALF_SHIFTS = "no shifts", "shifts half as large"
 # What is as near as this to the stated shifts, in pixels, no image can tell.
 _LEAST_DIFFERENCE_PX = 0.1
 
@@ -22,7 +23,7 @@ def shift_changes(reading: Reading, box_px: int, pixel_size_A: float) -> list[Ch
         "x shifts of the opposite sign": ("change the sign of the x shifts", np.diag([-1.0, 1.0])),
         "y shifts of the opposite sign": ("change the sign of the y shifts", np.diag([1.0, -1.0])),
         "x and y shifts exchanged": ("exchange the x and y shifts", scale[::-1]),
-        "no shifts": ("set all shifts to 0: the images are centred already", 0 * scale),
+        NO_SHIFTS: ("set all shifts to 0: the images are centred already", 0 * scale),
         "shifts in pixels": (f"multiply the shifts by the pixel size, {pixel_size_A:g}", scale * pixel_size_A),
         "shifts that were multiplied by the pixel size twice": (
             f"divide the shifts by the pixel size, {pixel_size_A:g}",
@@ -34,7 +35,7 @@ def shift_changes(reading: Reading, box_px: int, pixel_size_A: float) -> list[Ch
         ),
         "shifts as fractions of the box, in pixels": (f"multiply the shifts by the box, {box_px}", scale * box_px),
         "shifts twice as large": ("multiply the shifts by 2: they are of binned images", 2 * scale),
-        "shifts half as large": ("divide the shifts by 2: they are of images before binning", scale / 2),
+        HALF_SHIFTS: ("divide the shifts by 2: they are of images before binning", scale / 2),
     }
     shift_A, longest_A = reading.poses.shift_A, box_px * pixel_size_A / 2
     found = []
