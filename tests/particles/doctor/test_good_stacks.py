@@ -21,6 +21,7 @@ REAL = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snr", [0.02, 0.1, None])
 def test_made_stacks(snr: float | None, tmp_path: Path) -> None:
     folder = make_small_dataset(tmp_path / "d", images=300, snr=snr)

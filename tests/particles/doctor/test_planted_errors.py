@@ -129,6 +129,7 @@ def test_transposed_rotations(good: Path, edited: Path) -> None:
     assert "image to object" in found.sentence
 
 
+@pytest.mark.slow
 def test_two_errors_at_once(good: Path, edited: Path) -> None:
     diagnosis = diagnose(edit_star(good, edited, rlnAnglePsi=negated, rlnOriginXAngst=negated, rlnOriginYAngst=negated))
     wrong = " ".join(finding.sentence for finding in diagnosis.findings if finding.verdict is Verdict.WRONG)
@@ -157,6 +158,7 @@ def test_flipped_phases(good: Path, edited: Path) -> None:
     assert "without phase flipping" in found.sentence
 
 
+@pytest.mark.slow
 def test_a_permuted_table(tmp_path: Path) -> None:
     good = write_good_stack(tmp_path, images=2 * IMAGES)
     order = np.random.default_rng(1).permutation(2 * IMAGES)
@@ -178,6 +180,7 @@ def test_a_row_lost_in_the_middle(good: Path, edited: Path) -> None:
     assert "row before" in found.sentence
 
 
+@pytest.mark.slow
 def test_the_hand_shows_only_with_a_reference(good: Path, edited: Path, true_map: Path) -> None:
     edit_star(good, edited, rlnAngleTilt=negated)
     assert diagnose(edited).is_fine
@@ -192,6 +195,7 @@ def test_a_reference_agrees_with_a_good_stack(good: Path, true_map: Path) -> Non
     assert finding_of(diagnosis, "hand").verdict is Verdict.FINE
 
 
+@pytest.mark.slow
 def test_a_pixel_size_that_only_a_reference_tells(good: Path, edited: Path, true_map: Path) -> None:
     # All that was fitted with the wrong pixel size is wrong in the same way, as from a miscalibrated microscope.
     edit_star(
@@ -238,6 +242,7 @@ def test_an_empty_image(good: Path, edited: Path) -> None:
     assert "row 8" in found.sentence
 
 
+@pytest.mark.slow
 def test_rotation_vectors_of_the_opposite_sign_in_a_cs_file(good: Path) -> None:
     path = good.with_name("particles.cs")
     write_cs(path, read_star(good))
