@@ -125,6 +125,16 @@ def test_poses_of_the_most_probable_class(
     np.testing.assert_allclose(result.poses.shift_A, of_particles(project, result, true.shift_A), atol=1e-4)
 
 
+def test_poses_in_unknown_pixels_are_refused(project: Project, dataset: Path, posterior: np.ndarray) -> None:
+    job = project.job(5, "homo_abinit")
+    rows = project.shuffled()
+    table = classes_apart(project, rows, posterior[rows]) | project.blob(rows)
+    del table["alignments_class_1/psize_A"]
+    write_cs_fields(job / "J5_final_particles.cs", table)
+    write_maps(job, map_names(job, "final"), BOX_PX, PIXEL_A)
+    assert "has no field alignments_class_1/psize_A, without which its classes or poses" in refusal(job, dataset)
+
+
 def test_tables_of_single_classes_tell_hard_classes(project: Project, dataset: Path) -> None:
     job = project.job(12, "class_3D")
     of_class = project.rng.integers(CLASSES, size=N)

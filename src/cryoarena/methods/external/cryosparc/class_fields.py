@@ -61,7 +61,7 @@ def single_poses(table: CsTable) -> Poses:
     Raises:
         UserError: when a field is missing.
     """
-    fields = (table.numbers(f"alignments3D/{name}") for name in ("pose", "shift", "psize_A"))
+    fields = (_numbers(table, f"alignments3D/{name}") for name in ("pose", "shift", "psize_A"))
     return poses_of(*fields)
 
 
@@ -77,9 +77,18 @@ def poses_of(pose: NDArray[np.float64], shift_px: NDArray[np.float64], pixel_siz
 def _by_column(table: CsTable, name: str) -> NDArray[np.float64]:
     """Return a field as (N, K, …), or (N, …) where all classes share it."""
     if f"{_TOGETHER}/class_posterior" in table:
-        return table.numbers(f"{_TOGETHER}/{name}")
+        return _numbers(table, f"{_TOGETHER}/{name}")
     count = len([field for field in table.fields if _APART.fullmatch(field)])
-    return np.stack([table.numbers(f"alignments_class_{k}/{name}") for k in range(count)], axis=1)
+    return np.stack([_numbers(table, f"alignments_class_{k}/{name}") for k in range(count)], axis=1)
+
+
+def _numbers(table: CsTable, name: str) -> NDArray[np.float64]:
+    if name not in table:
+        raise UserError(
+            f"{table.path} has no field {name}, without which its classes or poses cannot be told; give the job "
+            "folder as cryoSPARC 3 or later wrote it"
+        )
+    return table.numbers(name)
 
 
 def _class_of_column(table: CsTable) -> NDArray[np.int64] | None:

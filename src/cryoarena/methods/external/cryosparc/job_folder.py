@@ -74,7 +74,7 @@ def open_job(path: Path, kind: str | None = None) -> JobFolder:
     # Version 5 keeps what tells the job in "spec".
     spec: dict[str, Any] = told["spec"] if isinstance(told.get("spec"), dict) else told
     job_type = spec.get("type") or told.get("job_type")
-    found = KINDS.get(job_type) if job_type else kind or _kind_by_names(path)
+    found = KINDS.get(str(job_type)) if job_type else kind or _kind_by_names(path)
     if found is None and job_type is None:
         raise UserError(
             f"{path} has no job.json and no files that tell what job of cryoSPARC it is; give a job folder (J12) as "

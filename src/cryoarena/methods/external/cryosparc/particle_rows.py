@@ -84,7 +84,7 @@ def _frame(table: CsTable) -> pd.DataFrame:
     columns = {name: table.values(name) for name in ("blob/path", "blob/idx")}
     columns |= {name: table.values(name) for name in ("blob/sign", "ctf/df1_A") if name in table}
     frame = pd.DataFrame(columns, index=table.values("uid").astype(np.uint64))
-    frame["blob/path"] = np.char.decode(columns["blob/path"].astype("S"), "utf-8")
+    frame["blob/path"] = np.char.decode(columns["blob/path"].astype("S"), "utf-8", "replace")
     return frame
 
 

@@ -1,0 +1,1 @@
+"""ASPIRE-Python: the covariance of 3-D structure at low resolution."""
