@@ -103,6 +103,7 @@ def match_rows(result: Result, truth: Truth) -> Answer:
         RememberedMaps(maps_of),
         None if result.posterior is None else result.posterior[rows],
         None if result.poses is None else result.poses[rows],
+        result.maps_at_once,
     )
 
 

@@ -21,7 +21,6 @@ from cryoarena.progress import Report
 
 VolumePairs = Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]
 
-_DECODED_AT_ONCE = 8
 _SAMPLED_CLASSES = 20
 _SEED = 0
 # Where the paper states none; in the unit of the CV.
@@ -56,12 +55,14 @@ class Answer:
         maps_of: rows (k,) -> maps (k, D, D, D) that the answer gives for these particles.
         posterior: (N, K) class probabilities, or None.
         estimated_poses: of the N particles, or None where poses were given.
+        maps_at_once: how many maps are best asked for in one call.
     """
 
     embedding: NDArray[np.float32]
     maps_of: Callable[[NDArray[np.int64]], NDArray[np.float32]]
     posterior: NDArray[np.float32] | None = None
     estimated_poses: Poses | None = None
+    maps_at_once: int = 8
 
 
 @dataclass(frozen=True)
@@ -195,11 +196,12 @@ def _samples(answer: Answer, truth: Truth, report: Report) -> Iterator[NDArray[n
     finite_rows("embedding", answer.embedding, len(truth.conformation))
     classes = min(_SAMPLED_CLASSES, len(truth.mapped), len(answer.embedding))
     labels = kmeans_labels(answer.embedding, classes, _SEED, "k-means++")
-    found = np.unique(labels)
-    for number, label in enumerate(found):
-        row = nearest_to_mean(answer.embedding, np.flatnonzero(labels == label))
-        yield answer.maps_of(np.array([row]))[0]
-        report(number + 1, len(found), "maps compared")
+    rows = np.array([nearest_to_mean(answer.embedding, np.flatnonzero(labels == label)) for label in np.unique(labels)])
+    done = 0
+    for batch in _batches(rows, answer):
+        yield from answer.maps_of(batch)
+        done += len(batch)
+        report(done, len(rows), "maps compared")
 
 
 def _paper_embedding(truth: Truth) -> NDArray[np.float64]:
@@ -235,8 +237,15 @@ def _ctf_features(truth: Truth) -> NDArray[np.float64] | None:
 
 
 def _pairs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> VolumePairs:
-    for start in range(0, len(rows), _DECODED_AT_ONCE):
-        batch = rows[start : start + _DECODED_AT_ONCE]
+    done = 0
+    for batch in _batches(rows, answer):
         for row, volume in zip(batch, answer.maps_of(batch), strict=True):
             yield f"particle {truth.particle_id[row]}", volume, truth.volume(int(truth.conformation[row]))
-        report(start + len(batch), len(rows), "maps compared")
+        done += len(batch)
+        report(done, len(rows), "maps compared")
+
+
+def _batches(rows: NDArray[np.int64], answer: Answer) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows, as many at a time as the answer likes to be asked for."""
+    for start in range(0, len(rows), answer.maps_at_once):
+        yield rows[start : start + answer.maps_at_once]
