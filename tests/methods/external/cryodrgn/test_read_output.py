@@ -220,8 +220,8 @@ def test_latents_that_are_none(folder: Path, particles: ParticleSet) -> None:
         read(folder, particles)
 
 
-@pytest.mark.parametrize(("command", "unit_px"), [("abinit", BOX_PX), ("abinit_het_old", 1)])
-def test_estimated_poses(folder: Path, dataset: Path, particles: ParticleSet, command: str, unit_px: int) -> None:
+@pytest.mark.parametrize(("command", "unit_px"), [("abinit", BOX_PX), ("abinit_het_old", BOX_PX / (BOX_PX + 1))])
+def test_estimated_poses(folder: Path, dataset: Path, particles: ParticleSet, command: str, unit_px: float) -> None:
     write_config(folder, dataset, command)
     poses = particles.poses
     assert poses is not None

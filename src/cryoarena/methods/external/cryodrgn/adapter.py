@@ -80,7 +80,7 @@ class Cryodrgn2Options(PoseSearchOptions):
     """Options of `cryodrgn-2`.
 
     Attributes:
-        search_every: so many epochs.
+        search_every: so many epochs, at least 2, the first included; between, the poses found are kept.
         encoder_dim, encoder_layers: of the encoder.
         decoder_dim, decoder_layers: of the decoder.
     """
@@ -180,7 +180,15 @@ class Cryodrgn2(TrainingMethod[Cryodrgn2Options]):
     load_epoch = ("--load", "output/weights.{}.pkl", "--load-poses", "output/pose.{}.pkl")
 
     def arguments(self, options: Cryodrgn2Options, box_px: int, seed: int) -> list[str]:
-        """Return batch size, seed of the order of images, the search, and the networks."""
+        """Return batch size, seed of the order of images, the search, and the networks.
+
+        Raises:
+            UserError: when the program would never search.
+        """
+        if options.search_every < 2:
+            raise UserError(
+                f"option search_every is {options.search_every}; cryoDRGN2 cannot search more than every 2nd"
+            )
         words = ["-b", str(options.batch_size), "--shuffle-seed", str(seed), *_search(options, box_px)]
         return [*words, "--ps-freq", str(options.search_every), *_networks(options)]
 

@@ -23,7 +23,7 @@ from cryoarena.particles.cryodrgn import read_cryodrgn_poses
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.safe_pickle import read_array_pickle
 
-# These estimate poses; abinit writes shifts in pixels, the older command as fractions of the box.
+# These estimate poses.
 _AB_INITIO = ("abinit", "abinit_het_old")
 
 
@@ -106,7 +106,8 @@ def _find(folder: Path, name: str, option: str) -> Path:
 def _poses(folder: Path, epoch: int, configuration: Configuration, particles: ParticleSet) -> Poses:
     path = folder / f"pose.{epoch}.pkl"
     field_A = particles.box_px * particles.pixel_size_A
-    unit_px = 1 if configuration.command == "abinit" else configuration.box_px
+    # Shifts are in pixels, or in fractions of a lattice with one point more than the image.
+    unit_px = 1 if configuration.command == "abinit" else configuration.box_px + 1
     poses = read_cryodrgn_poses(path, unit_px, field_A / configuration.box_px)
     # Single precision leaves them a little off.
     u, _, vt = np.linalg.svd(poses.rotation_object_to_image)
