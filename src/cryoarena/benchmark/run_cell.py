@@ -20,7 +20,7 @@ from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, require_empty_output
 from cryoarena.methods.base import Method, Reconstruction, Run, methods
 from cryoarena.methods.checkpoint import Checkpoint
-from cryoarena.methods.external.external_method import LOG
+from cryoarena.methods.external.external_method import LOG, ExternalMethod
 from cryoarena.methods.external.run_program import ProgramFailed
 from cryoarena.methods.result_folder import write_arrays, write_info
 from cryoarena.methods.work_folder import WorkFolder
@@ -48,7 +48,7 @@ def run_method(
     """
     method = methods.get(name)
     options = parse_options(method.options, given_options or {})
-    require_device(device)
+    require_device(device, our_torch=not isinstance(method, ExternalMethod))
     dataset_info = read_json(dataset_folder / "dataset.json")
     particles = open_particles(dataset_folder)
     require_empty_output(out, overwrite)

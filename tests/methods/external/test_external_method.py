@@ -166,6 +166,19 @@ def test_an_import_is_an_ordinary_result_and_dropped_particles_are_told(dataset:
         score_result(tmp_path / "some", dataset)
 
 
+def test_a_gpu_is_looked_for_without_our_torch(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvidia_smi = tmp_path / "nvidia" / "nvidia-smi"
+    nvidia_smi.parent.mkdir()
+    monkeypatch.setenv("PATH", str(nvidia_smi.parent), prepend=":")
+    for answer, code in (("No devices were found", 6), ("", 0)):
+        nvidia_smi.write_text(f"#!/bin/sh\necho '{answer}'\nexit {code}\n")
+        nvidia_smi.chmod(0o755)
+        with pytest.raises(UserError, match="nvidia-smi lists no GPU on this machine; choose --device cpu"):
+            run_method("counter", dataset, tmp_path / "r", device="cuda")
+    nvidia_smi.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H200 (UUID: 1)'\n")
+    assert run_method("counter", dataset, tmp_path / "r", device="cuda")["status"] == "ok"
+
+
 def test_what_cannot_be_imported_is_told(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"ppca is built in and has nothing to import; choose .*cryodrgn"):
         import_result("ppca", tmp_path, dataset, tmp_path / "i")

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-import torch
-
 from cryoarena.errors import UserError
 from cryoarena.methods.base import Method, Reconstruction, Run
+from cryoarena.methods.external.gpu import has_gpu
 from cryoarena.methods.external.run_program import Command, ProgramFailed, run_program
 from cryoarena.methods.external.tool import Tool
 from cryoarena.particles.particle_set import ParticleSet
@@ -96,8 +95,11 @@ class ExternalMethod(ImportableMethod[OptionsT]):
 
         Raises:
             ProgramFailed: when it fails, or left nothing that can be read.
-            UserError: when an option makes no sense for these particles.
+            UserError: when an option makes no sense for these particles, or there is no GPU where one was asked for.
         """
+        if run.device != "cpu" and not has_gpu():
+            raise UserError(f"--device {run.device}: nvidia-smi lists no GPU on this machine; choose --device cpu")
+        device = "cuda" if self.card.needs_gpu else run.device
         work = run.work.open()
         executables = self.tool.require()
 
@@ -106,7 +108,7 @@ class ExternalMethod(ImportableMethod[OptionsT]):
                 run.progress(*told)
 
         for command in self.commands(particles, options, run, work):
-            spent_s = run_program(command, executables, work, work / LOG, report, run.device)
+            spent_s = run_program(command, executables, work, work / LOG, report, device)
             if command.cpu_s is not None:
                 (work / _CPU_SPENT).write_text(str(cpu_spent_s(work) + spent_s))
         try:
@@ -121,7 +123,7 @@ class ExternalMethod(ImportableMethod[OptionsT]):
             return reason
         if self.tool.find() is None:
             return self.tool.missing()
-        if self.card.needs_gpu and not torch.cuda.is_available():
+        if self.card.needs_gpu and not has_gpu():
             return f"{self.tool.title} needs a GPU and there is none"
         return None
 

@@ -42,7 +42,7 @@ def run_program(
     folder: Path,
     log: Path,
     on_line: Callable[[str], None] = lambda line: None,
-    device: str | None = None,
+    device: str = "cuda",
 ) -> float:
     """Run a command to its end, or to the end of its CPU time.
 
@@ -54,7 +54,7 @@ def run_program(
         folder: to run in.
         log: file that the output is added to.
         on_line: told each line of the output.
-        device: "cpu" hides the GPUs, "cuda:1" all but one; None changes nothing.
+        device: "cpu" hides the GPUs from the program.
 
     Returns:
         CPU seconds spent.
@@ -107,7 +107,7 @@ def _wrapped(words: list[str], cpu_s: float | None) -> list[str]:
     return words if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--", *words]
 
 
-def _environment(executables: Path, threads: int, device: str | None) -> dict[str, str]:
+def _environment(executables: Path, threads: int, device: str) -> dict[str, str]:
     variables = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED}
     variables |= dict.fromkeys(_THREADS, str(threads))
     variables |= {
@@ -115,12 +115,8 @@ def _environment(executables: Path, threads: int, device: str | None) -> dict[st
         "PYTHONUNBUFFERED": "1",
         "MPLBACKEND": "Agg",
     }
-    if device is not None:
-        kind, _, number = device.partition(":")
-        if kind == "cpu":
-            variables["CUDA_VISIBLE_DEVICES"] = ""
-        elif number:
-            variables["CUDA_VISIBLE_DEVICES"] = number
+    if device == "cpu":
+        variables["CUDA_VISIBLE_DEVICES"] = ""
     return variables
 
 
