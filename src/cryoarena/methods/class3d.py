@@ -24,7 +24,8 @@ from cryoarena.methods.principal_coordinates import principal_coordinates
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import as_volume
 
-_FIRST_BAND = 0.25
+# of all frequencies; in a lower band some assembly states look alike, and never part again
+_FIRST_BAND = 0.4
 _GROWTH, _MARGIN = 1.25, 1.1
 _LEAST_CORRELATION = 0.143
 _SETTLED = 0.005
