@@ -146,9 +146,10 @@ def test_filtered_particles_are_matched_and_told(folder: Path, dataset: Path, pa
     np.testing.assert_array_equal(found.rows, np.sort(kept))
     np.testing.assert_array_equal(found.embedding, latents(1, 4)[np.argsort(kept)])
     assert found.notes == ("56 of 60 particles have no latent: the program was run without them",)
-    (folder.parent / "ind.pkl").write_bytes(pickle.dumps(np.array([60])))
-    with pytest.raises(UserError, match="does not hold indices of the 60 images"):
-        read(folder, particles)
+    for wrong in ([60], [-1], [3, 3], [[1, 2]], [0.5]):
+        (folder.parent / "ind.pkl").write_bytes(pickle.dumps(np.array(wrong)))
+        with pytest.raises(UserError, match="does not hold distinct indices of the 60 images"):
+            read(folder, particles)
 
 
 def test_rows_follow_the_table_that_was_trained_on(folder: Path, dataset: Path, particles: ParticleSet) -> None:

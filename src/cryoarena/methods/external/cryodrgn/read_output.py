@@ -86,11 +86,11 @@ def _rows(
     if options.ind is None and configuration.ind is None:
         return rows
     path = options.ind or _find(folder, str(configuration.ind), "ind")
-    kept = read_array_pickle(path)
     # A list is what cryodrgn_utils writes.
-    kept = np.asarray(kept)
-    if kept.ndim != 1 or kept.dtype.kind not in "iu" or (len(kept) and not 0 <= kept.min() <= kept.max() < len(rows)):
-        raise UserError(f"{path} does not hold indices of the {len(rows)} images of {table}")
+    kept = np.asarray(read_array_pickle(path))
+    are_indices = kept.ndim == 1 and kept.dtype.kind in "iu" and np.isin(kept, np.arange(len(rows))).all()
+    if not are_indices or len(np.unique(kept)) < len(kept):
+        raise UserError(f"{path} does not hold distinct indices of the {len(rows)} images of {table}")
     return np.asarray(rows[kept])
 
 
