@@ -121,7 +121,7 @@ def outcome_of(reconstruction: Reconstruction) -> dict[str, Any]:
 
 
 def _copy_log(work: WorkFolder, folder: Path) -> None:
-    if work.path is not None and (work.path / LOG).is_file():
+    if work.path is not None and work.has(LOG):
         shutil.copyfile(work.path / LOG, folder / LOG)
 
 

@@ -29,12 +29,18 @@ class WorkFolder:
         """
         if self.path is None:
             raise ValueError("this run was given no folder to work in")
-        identity = self.path / _IDENTITY
-        if not (identity.is_file() and identity.read_text() == self.identity):
+        if not self.has("."):
             self.remove()
-            with atomic_path(identity) as temporary:
+            with atomic_path(self.path / _IDENTITY) as temporary:
                 temporary.write_text(self.identity)
         return self.path.absolute()
+
+    def has(self, name: str) -> bool:
+        """Return whether this run left a file of this name there."""
+        if self.path is None:
+            return False
+        identity = self.path / _IDENTITY
+        return identity.is_file() and identity.read_text() == self.identity and (self.path / name).exists()
 
     def remove(self) -> None:
         """Delete the folder and all that is in it."""

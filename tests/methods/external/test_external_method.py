@@ -108,8 +108,14 @@ def test_a_failure_is_a_result_with_its_log_and_goes_on_when_repeated(dataset: P
     (tmp_path / "bin" / "count").write_text(PROGRAM.replace("exit 7", "true"))
     again = run_method("counter", dataset, tmp_path / "r", {"fail_at": "2"}, overwrite=True)
     assert again["found"] == {"steps": ["1", "2", "3"]}
-    # Another run does not take over what this one left.
-    run_method("counter", dataset, tmp_path / "other", {"fail_at": "0"})
+
+
+def test_the_log_of_another_run_is_not_taken(dataset: Path, tmp_path: Path) -> None:
+    run_method("counter", dataset, tmp_path / "r", {"fail_at": "1"})
+    assert (tmp_path / ".r.work" / "log.txt").is_file()
+    run_method("consensus", dataset, tmp_path / "r", overwrite=True)
+    assert not (tmp_path / "r" / "log.txt").exists()
+    assert not (tmp_path / ".r.work").exists()
 
 
 def test_an_interrupted_run_goes_on_and_another_starts_anew(

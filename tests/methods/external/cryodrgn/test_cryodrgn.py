@@ -109,3 +109,21 @@ def test_the_autodecoder_and_its_cpu_time(dataset: Path, tmp_path: Path) -> None
     assert 1 <= info["found"]["epoch"] < 9999
     assert len(info["history"]) == info["found"]["epoch"]
     assert np.load(tmp_path / "r" / "embedding.npy").shape == (200, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cryodrgn-ai-abinit", {"search_epochs": "2", "dim": "32"}),
+        ("cryodrgn-2", {"search_every": "2", "encoder_dim": "32", "decoder_dim": "32"}),
+    ],
+)
+def test_ab_initio_shifts_are_in_the_right_unit(dataset: Path, tmp_path: Path, name: str, options: dict) -> None:
+    particles = open_particles(dataset).subset(slice(0, 60))
+    found = fit(name, particles, tmp_path / "work", zdim="2", epochs="3", l_start="3", l_end="5", **options)
+    assert found.embedding.shape == (60, 2)
+    assert particles.poses is not None
+    assert found.poses is not None
+    # So few images do not tell the rotations, but where the object is in each.
+    slope = np.polyfit(particles.poses.shift_A.ravel(), found.poses.shift_A.ravel(), 1)[0]
+    assert slope == pytest.approx(1, abs=0.5)
