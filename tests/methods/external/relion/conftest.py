@@ -30,7 +30,7 @@ def job(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "output").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         # What is otherwise removed when the result is complete.
-        patch.setattr("cryoarena.methods.work_folder.shutil.rmtree", lambda path, **_: None)
+        patch.setattr("cryoarena.methods.work_folder.WorkFolder.remove", lambda self: None)
         options = {"classes": "3", "iterations": "2"}
         info = run_method("relion-class3d", dataset, folder / "result", options, seed=1)
     assert info["status"] == "ok", info["reason"]

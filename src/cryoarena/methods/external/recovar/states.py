@@ -1,0 +1,136 @@
+"""Maps of RECOVAR at latents, by `recovar compute_state`."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryoarena.errors import UserError
+from cryoarena.files import read_json, write_json
+from cryoarena.methods.base import Reconstruction
+from cryoarena.methods.external.link_stacks import link_stacks
+from cryoarena.methods.external.map_files import MapFiles
+from cryoarena.methods.external.recovar.program import RECOVAR
+from cryoarena.methods.external.recovar.result_folder import DOWNSAMPLED, Pipeline, read_pipeline
+from cryoarena.methods.external.representatives import representatives
+from cryoarena.methods.external.run_program import Command, run_program
+from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.write_star import write_star
+
+_PIPELINE = "pipeline"
+
+
+def state_command(pipeline: Path | str, out: str, latents: str) -> list[str | Path]:
+    """Return the words that make the maps of a file of latents."""
+    return ["recovar", "compute_state", pipeline, "-o", out, "--latent-points", latents]
+
+
+def write_latents(path: Path, latents: NDArray[np.float32]) -> list[str]:
+    """Write latents (k, d) for `compute_state`; return what else it must be told about them."""
+    np.savetxt(path, latents, fmt="%.9g")
+    return ["--zdim1"] if latents.shape[1] == 1 else []
+
+
+def state_maps(folder: Path, count: int) -> tuple[Path, ...]:
+    """Return the maps of the states that `compute_state` writes into a folder."""
+    return tuple(folder / f"state{number:03d}.mrc" for number in range(count))
+
+
+@dataclass(frozen=True)
+class StateMaker:
+    """What `compute_state` needs.
+
+    Attributes:
+        pipeline: that found the latents.
+        particles: of the dataset.
+        order: (M,) row of the dataset of each image of the pipeline's table.
+        opposite: whether the signs of its maps are to be changed.
+    """
+
+    pipeline: Pipeline
+    particles: ParticleSet
+    order: NDArray[np.int64]
+    opposite: bool
+
+    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the maps (k, D, D, D) at latents (k, d), in the box of the dataset.
+
+        Raises:
+            UserError: when RECOVAR is not installed.
+            ProgramFailed: when it fails.
+        """
+        executables = RECOVAR.require()
+        with tempfile.TemporaryDirectory(prefix="cryoarena-recovar-") as name:
+            folder = Path(name)
+            words = state_command(self.pipeline.folder.absolute(), "states", "z.txt")
+            words += write_latents(folder / "z.txt", latents)
+            words += self._images(folder)
+            run_program(Command(words), executables, folder, folder / "log.txt")
+            paths = state_maps(folder / "states", len(latents))
+            if missing := [path.name for path in paths if not path.is_file()]:
+                raise UserError(f"`recovar compute_state` ended without an error but made no {missing[0]}")
+            box_px, pixel_size_A = self.particles.box_px, self.particles.pixel_size_A
+            return MapFiles(paths, box_px, pixel_size_A, self.opposite).read(np.arange(len(latents)))
+
+    def _images(self, folder: Path) -> list[str | Path]:
+        """Return where the images are: they may not be where the pipeline found them."""
+        if (downsampled := self.pipeline.downsampled) is not None:
+            return ["--particles", downsampled.absolute(), "--datadir", downsampled.parent.absolute()]
+        write_star(folder / "particles.star", link_stacks(self.particles, folder).subset(self.order))
+        return ["--particles", "particles.star", "--datadir", folder]
+
+
+class RecovarReconstruction(Reconstruction):
+    """Latents, and what makes maps of them."""
+
+    def __init__(
+        self,
+        maker: StateMaker,
+        embedding: NDArray[np.float32],
+        rows: NDArray[np.int64] | None = None,
+        notes: tuple[str, ...] = (),
+        found: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Hold the latents (N, d) of the particles in `rows`."""
+        self.embedding = embedding
+        self.posterior = None
+        self.poses = None
+        self.representatives = representatives(embedding)
+        self.history = []
+        self.rows = rows
+        self.notes = notes
+        self.found = found or {}
+        self._maker = maker
+
+    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the maps (k, D, D, D) at latents (k, d)."""
+        return self._maker.volumes_at(latents)
+
+    def save(self, folder: Path) -> None:
+        """Copy what `compute_state` reads, and write the latents."""
+        pipeline = self._maker.pipeline.folder
+        copy = folder / _PIPELINE
+        shutil.copytree(pipeline / "model", copy / "model")
+        shutil.copyfile(pipeline / "job.json", copy / "job.json")
+        if self._maker.pipeline.downsampled is not None:
+            shutil.copytree(pipeline / DOWNSAMPLED, copy / DOWNSAMPLED)
+        np.save(folder / "embedding.npy", self.embedding)
+        np.save(folder / "order.npy", self._maker.order)
+        write_json(folder / "states.json", {"opposite": self._maker.opposite})
+
+
+def load_states(folder: Path, particles: ParticleSet) -> RecovarReconstruction:
+    """Read back what `save` wrote.
+
+    Raises:
+        UserError: when a file is missing or damaged.
+        OSError, ValueError, KeyError: likewise.
+    """
+    embedding, order = (np.load(folder / name, allow_pickle=False) for name in ("embedding.npy", "order.npy"))
+    opposite = bool(read_json(folder / "states.json")["opposite"])
+    return RecovarReconstruction(StateMaker(read_pipeline(folder / _PIPELINE), particles, order, opposite), embedding)
