@@ -11,6 +11,7 @@ from cryoarena.particles.doctor.finding import Finding, Verdict
 from cryoarena.particles.doctor.image_checks import check_duplicates, check_normalisation
 from cryoarena.particles.doctor.sampled_images import sample_images, spread_rows
 from cryoarena.progress import Report, silent
+from cryoarena.volumes.mrc import read_grid
 
 # In cycles per box: 12 to 14 Å for usual boxes, where most conventions show and maps are small.
 _RADIUS = 31
@@ -63,6 +64,9 @@ def diagnose(
             f"{stack} has images of {table.box_px} px; an even box of at least "
             f"{_SMALLEST_BOX_PX} px is needed: crop them"
         )
+    if reference is not None:
+        # A wrong name should not be told after a minute.
+        read_grid(reference)
     rows = spread_rows(len(table), images)
     findings = [check_normalisation(table, rows), check_duplicates(table)]
     sampled = sample_images(table.subset(rows), _RADIUS, seed)
