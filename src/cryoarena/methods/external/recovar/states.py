@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cryoarena.errors import UserError
 from cryoarena.files import read_json, write_json
 from cryoarena.methods.base import Reconstruction
+from cryoarena.methods.external.gpu import has_gpu
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.map_files import MapFiles
 from cryoarena.methods.external.recovar.program import RECOVAR
@@ -23,11 +24,15 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
 
 _PIPELINE = "pipeline"
+# Every bandwidth's images are filled up with zeros to a batch that RECOVAR sizes by this: by default, on a CPU, half of
+# the free memory, which makes a state of few images take hours.
+_CPU_BUDGET_GB = "1"
 
 
 def state_command(pipeline: Path | str, out: str, latents: str) -> list[str | Path]:
     """Return the words that make the maps of a file of latents."""
-    return ["recovar", "compute_state", pipeline, "-o", out, "--latent-points", latents]
+    words: list[str | Path] = ["recovar", "compute_state", pipeline, "-o", out, "--latent-points", latents]
+    return words if has_gpu() else [*words, "--gpu-budget-gb", _CPU_BUDGET_GB]
 
 
 def write_latents(path: Path, latents: NDArray[np.float32]) -> list[str]:
