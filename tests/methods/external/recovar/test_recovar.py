@@ -19,6 +19,7 @@ from cryoarena.methods.external.recovar.read_output import ImportOptions, read_o
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.mrc import read_volume, write_volume
+from outside import folder_of
 from simulated import make_small_dataset
 
 pytestmark = pytest.mark.slow
@@ -38,8 +39,7 @@ def particles(dataset: Path) -> ParticleSet:
 @pytest.fixture(scope="module")
 def result(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return the result of a run with two states; .result.work/output beside it is what RECOVAR wrote."""
-    if RECOVAR.find() is None:
-        pytest.skip(RECOVAR.missing())
+    folder_of(RECOVAR)
     folder = tmp_path_factory.mktemp("recovar")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cryoarena.methods.work_folder.WorkFolder.remove", lambda self: None)
@@ -176,8 +176,7 @@ def test_wrong_folders_are_told_in_a_sentence(output: Path, particles: ParticleS
     ],
 )
 def test_options_that_make_no_sense(dataset: Path, tmp_path: Path, option: str, value: str, sentence: str) -> None:
-    if RECOVAR.find() is None:
-        pytest.skip(RECOVAR.missing())
+    folder_of(RECOVAR)
     with pytest.raises(UserError, match=sentence):
         run_method("recovar", dataset, tmp_path / "result", {option: value})
 

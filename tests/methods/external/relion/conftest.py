@@ -1,20 +1,13 @@
 """Real jobs of RELION on a tiny stack."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from cryoarena.benchmark.run_cell import run_method
 from cryoarena.methods.external.relion.program import RELION
-from cryoarena.methods.external.tool import Tool
+from outside import folder_of
 from simulated import make_small_dataset
-
-
-def require(tool: Tool) -> None:
-    """Skip without a program, except in CI, which must have it."""
-    if tool.find() is None:
-        pytest.fail(tool.missing()) if os.environ.get("CI") else pytest.skip(tool.missing())
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +18,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def job(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a Class3D job of two iterations and three classes; `result` beside it is what it gave."""
-    require(RELION)
+    folder_of(RELION)
     folder = tmp_path_factory.mktemp("relion")
     (folder / "output").mkdir()
     with pytest.MonkeyPatch.context() as patch:
