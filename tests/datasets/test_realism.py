@@ -173,7 +173,10 @@ def test_beam_tilt_changes_images_only_and_is_told_if_asked(plain: Path, tmp_pat
     np.testing.assert_allclose(np.hypot(table["beam_tilt_x_mrad"], table["beam_tilt_y_mrad"]), 2.0)
     assert open_particles(hidden).beam_tilt_mrad is None
     told = made(tmp_path / "told", beam_tilt_mrad=2.0, optics_groups=3, beam_tilt_given=True)
-    assert changed_files(told, hidden) == {"particles.star"}
+    # A .cs file holds no tilt of ours, but the groups that have one.
+    assert changed_files(told, hidden) == {"particles.star", "particles.cs"}
+    groups = np.load(told / "particles.cs")["ctf/exp_group_id"]
+    assert len(np.unique(np.stack([groups, table["optics_group"]]), axis=1).T) == 3
     given = open_particles(told).beam_tilt_mrad
     np.testing.assert_allclose(given, table[["beam_tilt_x_mrad", "beam_tilt_y_mrad"]], atol=1e-6)
 
