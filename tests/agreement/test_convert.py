@@ -61,13 +61,13 @@ def test_relion_reconstructs_the_truth(relion, sources, tmp_path, form, version)
 def backproject(cryodrgn, table, folder):
     arguments = ["--poses", "poses.pkl", "--ctf", "ctf.pkl", "--datadir", ".", "--no-half-maps", "-o", "out"]
     cryodrgn("backproject_voxel", table, *arguments, cwd=folder)
-    assert_is_the_truth(folder / "out" / "backproject.mrc")
+    return folder / "out" / "backproject.mrc"
 
 
 @pytest.mark.parametrize("form", ["star", "cs"])
 def test_cryodrgn_reconstructs_the_truth_from_our_pickles(cryodrgn, sources, tmp_path, form):
     convert(sources[form], tmp_path / "new" / "poses.pkl")
-    backproject(cryodrgn, "particles.star", tmp_path / "new")
+    assert_is_the_truth(backproject(cryodrgn, "particles.star", tmp_path / "new"))
 
 
 @pytest.mark.parametrize(("form", "table", "command"), [("pkl", "a.cs", "csparc"), ("cs", "a.star", "star")])
@@ -77,7 +77,7 @@ def test_cryodrgn_reconstructs_the_truth_from_what_it_reads_itself(cryodrgn, sou
     pixel = ["--Apix", PIXEL_SIZE_A] if command == "star" else []
     cryodrgn(f"parse_pose_{command}", table, "-o", "poses.pkl", *size, cwd=tmp_path)
     cryodrgn(f"parse_ctf_{command}", table, "-o", "ctf.pkl", *size, *pixel, cwd=tmp_path)
-    backproject(cryodrgn, table, tmp_path)
+    assert_is_the_truth(backproject(cryodrgn, table, tmp_path))
 
 
 def test_relion_converts_30_to_31_as_we_do(relion, sources, tmp_path):

@@ -57,9 +57,17 @@ class _JobMethod(ImportOnlyMethod):
         return open_job(folder, self.card.name.removeprefix(_PREFIX))
 
 
+class _ClassesMethod(_JobMethod):
+    """A kind of job that makes classes."""
+
+    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
+        """Read classes and maps, and the poses of jobs that are not given any."""
+        return read_classes(self.open(folder), particles, options, finds_poses=not self.card.needs_poses)
+
+
 @method
-class Classification(_JobMethod):
-    """Classification with given poses."""
+class Classification(_ClassesMethod):
+    """Classification with given poses: a job of type class_3D."""
 
     card = MethodCard(
         name="cryosparc-class3d",
@@ -71,14 +79,10 @@ class Classification(_JobMethod):
         needs_gpu=True,
     )
 
-    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
-        """Read the folder of a job of type class_3D."""
-        return read_classes(self.open(folder), particles, options, finds_poses=False)
-
 
 @method
-class HeteroRefinement(_JobMethod):
-    """Classification and refinement of poses from given maps."""
+class HeteroRefinement(_ClassesMethod):
+    """Classification and refinement of poses from given maps: a job of type hetero_refine."""
 
     card = MethodCard(
         name="cryosparc-hetero-refine",
@@ -91,14 +95,10 @@ class HeteroRefinement(_JobMethod):
         needs_gpu=True,
     )
 
-    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
-        """Read the folder of a job of type hetero_refine."""
-        return read_classes(self.open(folder), particles, options, finds_poses=True)
-
 
 @method
-class AbInitio(_JobMethod):
-    """Classification and poses from nothing, by stochastic gradient descent."""
+class AbInitio(_ClassesMethod):
+    """Classification and poses from nothing, by stochastic gradient descent: a job of type homo_abinit."""
 
     card = MethodCard(
         name="cryosparc-ab-initio",
@@ -110,10 +110,6 @@ class AbInitio(_JobMethod):
         needs_poses=False,
         needs_gpu=True,
     )
-
-    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
-        """Read the folder of a job of type homo_abinit."""
-        return read_classes(self.open(folder), particles, options, finds_poses=True)
 
 
 @method
