@@ -18,6 +18,7 @@ from cryoarena.particles.write_star import write_star
 from cryoarena.volumes.filters import fourier_resize_volume
 from cryosparc_jobs import write_maps
 from random_particles import make_particles
+from outside import folder_of
 from simulated import make_small_dataset
 
 N, BOX_PX, SMALL_PX, PIXEL_A = 20, 12, 8, 1.5
@@ -53,8 +54,8 @@ def test_a_box_that_takes_too_much_memory_is_refused(tmp_path: Path, particles: 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(ASPIRE.find() is None, reason="ASPIRE is not installed; `cryoarena tools install aspire`")
 def test_run(tmp_path: Path) -> None:
+    folder_of(ASPIRE)
     dataset = make_small_dataset(tmp_path / "set", images=200, box_px=16, snr=1.0)
     info = run_method("aspire", dataset, tmp_path / "run", {"box_px": "6", "components": "1"})
     assert info["status"] == "ok", info["reason"]
