@@ -17,8 +17,8 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
 from cryoarena.volumes.filters import fourier_resize_volume
 from cryosparc_jobs import write_maps
-from random_particles import make_particles
 from outside import folder_of
+from random_particles import make_particles
 from simulated import make_small_dataset
 
 N, BOX_PX, SMALL_PX, PIXEL_A = 20, 12, 8, 1.5
