@@ -54,7 +54,10 @@ def scores_of(folder: Path) -> pd.DataFrame:
         # An area has a median beside it, of which the name begins alike.
         parts.append(of_name[~of_name["statistic"].str.endswith("_median")].assign(column=heading))
     options = ", ".join(f"{key}={value}" for key, value in sorted(info["options"]["given"].items()))
-    return pd.concat(parts).assign(
+    scores = pd.concat(parts)
+    if "coverage" not in scores:  # of the time when a result had to have all particles
+        scores["coverage"] = 1.0
+    return scores.assign(
         method=info["method"]["name"] + (f" ({options})" if options else ""),
         run=folder.resolve().name,
         cpu_s=info.get("cpu_s"),
@@ -63,19 +66,25 @@ def scores_of(folder: Path) -> pd.DataFrame:
 
 
 def markdown(scores: pd.DataFrame) -> str:
-    """Return one table per dataset: mean over runs, standard deviation over seeds, and (normalised)."""
+    """Return one table per dataset: mean over runs, standard deviation over seeds, and (normalised).
+
+    Column `particles` is the share of the dataset that the result has, the least of its runs.
+    """
     text = ""
     for dataset, of_dataset in scores.groupby("dataset", sort=False):
         headings = [heading for heading in HEADINGS if heading in set(of_dataset["column"])]
-        text += f"## {dataset}\n\n| method | runs | {' | '.join(headings)} | CPU s | peak GB |\n"
-        text += "| --- | --- |" + " --- |" * (len(headings) + 2) + "\n"
+        text += f"## {dataset}\n\n| method | runs | particles | {' | '.join(headings)} | CPU s | peak GB |\n"
+        text += "| --- |" + " --- |" * (len(headings) + 4) + "\n"
         for kind in ("floor", "ceiling"):
             of_limit = of_dataset.groupby("column")[kind].first()
-            text += f"| *{kind}* | | " + " | ".join(_number(of_limit.get(heading)) for heading in headings) + " | | |\n"
+            text += (
+                f"| *{kind}* | | | " + " | ".join(_number(of_limit.get(heading)) for heading in headings) + " | | |\n"
+            )
         for method, of_method in of_dataset.groupby("method", sort=False):
             cells = [_cell(of_method[of_method["column"] == heading]) for heading in headings]
             cells += [_number(of_method["cpu_s"].mean(), 0), _number(of_method["peak_gb"].mean(), 2)]
-            text += f"| {method} | {of_method['run'].nunique()} | " + " | ".join(cells) + " |\n"
+            covered = f"{100 * of_method['coverage'].min():.3g} %"
+            text += f"| {method} | {of_method['run'].nunique()} | {covered} | " + " | ".join(cells) + " |\n"
         text += "\n"
     return text
 

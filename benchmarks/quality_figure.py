@@ -1,4 +1,4 @@
-"""Draw the scores of `quality.py`: a dot per run, and a band from floor to ceiling."""
+"""Draw the scores of `quality.py`: a dot per run, hollow where it lacks particles, and a band from floor to ceiling."""
 
 from pathlib import Path
 
@@ -36,7 +36,9 @@ def _panel(panel: plt.Axes, scores: pd.DataFrame, methods: list[str], colour_of:
         panel.axvspan(floor.iloc[0], ceiling.iloc[0], color="#e8eef3", zorder=0)
     for _, row in scores.iterrows():
         if np.isfinite(row["value"]):
-            panel.plot(row["value"], methods.index(row["method"]), "o", color=colour_of[row["method"]], alpha=0.8)
+            style = "none" if row["coverage"] < 1 else "full"
+            where, colour = methods.index(row["method"]), colour_of[row["method"]]
+            panel.plot(row["value"], where, "o", color=colour, alpha=0.8, fillstyle=style)
     panel.set_yticks(range(len(methods)), methods, fontsize=8)
     panel.set_ylim(len(methods) - 0.5, -0.5)
     panel.tick_params(axis="x", labelsize=8)

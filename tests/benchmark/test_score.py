@@ -1,15 +1,13 @@
 """Running and scoring: the tidy table, floor and ceiling, and what becomes of failures."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
 from cryoarena.benchmark.run_cell import run_method
 from cryoarena.benchmark.score import score_result
@@ -86,23 +84,6 @@ def test_rows_are_matched_by_particle_id_not_by_order(dataset: Path, tmp_path: P
     after = score_result(out, dataset)
     assert value(after, "pmn", "standard/radius_5") == pytest.approx(value(before, "pmn", "standard/radius_5"))
     assert value(after, "per-image-fsc", MOVING) == pytest.approx(value(before, "per-image-fsc", MOVING))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "sentence"),
-    [
-        (lambda ids: ids[:-3], "397"),
-        (lambda ids: np.where(ids == 7, 10_000, ids), "no latent for 1 of 400 particles, the first is particle 7"),
-    ],
-)
-def test_missing_and_unknown_particles(
-    dataset: Path, tmp_path: Path, spoil: Callable[[NDArray[Any]], NDArray[Any]], sentence: str
-) -> None:
-    out = tmp_path / "r"
-    run_method("consensus", dataset, out)
-    np.save(out / "particle_id.npy", spoil(np.load(out / "particle_id.npy")))
-    with pytest.raises(UserError, match=sentence):
-        score_result(out, dataset)
 
 
 def test_a_nan_in_the_embedding_fails_the_metric_and_nothing_else(dataset: Path, tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_junk_replaces_some_images_and_is_not_scored(plain: Path, tmp_path: Path
     assert (table.loc[~nothing, "conformation"] >= 0).all()
 
     truth, reference = open_truth(folder), open_truth(plain)
-    assert truth.junk_images == 36
+    assert len(truth.particle_id) == 84
     ordinary = np.flatnonzero(table["junk"] == "")
     np.testing.assert_array_equal(truth.particle_id, reference.particle_id[ordinary])
     np.testing.assert_array_equal(truth.conformation, reference.conformation[ordinary])
@@ -292,7 +292,7 @@ def test_neighbours_appear_at_the_edge_of_some_images(plain: Path, tmp_path: Pat
     index = np.arange(24) - 12
     radius = np.hypot(index[:, None], index)
     assert power[radius > 9].mean() > 3 * power[radius < 4].mean()
-    assert open_truth(folder).junk_images == 0
+    assert len(open_truth(folder).particle_id) == len(table)
 
 
 def test_entangled_views_tell_the_conformation(plain: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cryoarena.errors import UserError
@@ -138,6 +139,15 @@ def test_failed_run_is_shown_with_its_reason(own_bench: Path) -> None:
     html = page(own_bench)
     assert html.count("ValueError: singular matrix") >= 2
     assert "has no scores yet" not in html
+
+
+def test_a_result_that_lacks_particles_says_so(own_bench: Path) -> None:
+    path = own_bench / PPCA / "scores.csv"
+    pd.read_csv(path).assign(coverage=0.9, particles=2000).to_csv(path, index=False)
+    html = page(own_bench)
+    assert "Covers 1,800 of 2,000 particles; the others are not judged." in html
+    assert 'aria-label="ppca (1,800 of 2,000 particles): 62.0 %' in html
+    assert html.count("consensus (") == 0
 
 
 def test_names_from_strangers_are_text(own_bench: Path) -> None:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cryoarena.report.collect import Group, ResultFolder, collect
+from cryoarena.report.coverage import partial_coverage
 from cryoarena.report.score_table import bars, value_text
 from cryoarena.report.scores import Entry, Statistic, label, read_scores, split_recommended, statistics
 from cryoarena.report.summary import summarise
@@ -48,7 +49,7 @@ def test_normalised_is_worked_out_where_the_table_lacks_it() -> None:
 def test_unit_is_read_where_the_table_has_one(bench: Path) -> None:
     (group,) = collect(bench).groups
     table = read_scores(group, [])
-    units = {s.metric: (s.unit, bars(s).unit) for s in statistics(group, table)}
+    units = {s.metric: (s.unit, bars(s, {}).unit) for s in statistics(group, table)}
     assert units == {"per-image-fsc": ("cycles/px", "cycles/px"), "pmn": ("%", "%")}
     assert {s.unit for s in statistics(group, table.drop(columns="unit"))} == {""}
 
@@ -61,7 +62,7 @@ def test_best_follows_the_direction(direction: str, best: str) -> None:
 
 def test_summary_names_the_winner_and_its_place() -> None:
     found = (statistic(entry("ppca", 0.33, 0.006, 0.65), entry("consensus", 0.2, 0.006, 0.0)),)
-    (sentence,) = summarise(Group("d", None, ()), found)
+    (sentence,) = summarise(Group("d", None, ()), found, {})
     assert sentence == (
         "ppca is best on per-image FSC AUC (moving region): 0.330 ± 0.006, 65 % of the way from the floor (0.200) "
         "to the ceiling (0.400); consensus follows with 0.200 ± 0.006."
@@ -69,17 +70,31 @@ def test_summary_names_the_winner_and_its_place() -> None:
 
 
 def test_summary_does_not_crown_a_tie() -> None:
-    (sentence,) = summarise(Group("d", None, ()), (statistic(entry("a", 0.30), entry("b", 0.31)),))
+    (sentence,) = summarise(Group("d", None, ()), (statistic(entry("a", 0.30), entry("b", 0.31)),), {})
     assert "b and a cannot be told apart" in sentence
 
 
 def test_summary_tells_why_a_run_gave_nothing() -> None:
     run = ResultFolder(Path("r"), {"status": "failed", "reason": "out of memory"}, "big", 0)
-    assert summarise(Group("d", None, (run,)), ())[-1] == "big failed: out of memory."
+    assert summarise(Group("d", None, (run,)), (), {})[-1] == "big failed: out of memory."
+
+
+def test_results_that_lack_particles_are_told_wherever_they_are_named(bench: Path) -> None:
+    (group,) = collect(bench).groups
+    table = read_scores(group, []).assign(coverage=1.0, particles=5000)
+    assert partial_coverage(table) == partial_coverage(table.drop(columns="coverage")) == {}
+    table.loc[table["label"] == "ppca", "coverage"] = 4812 / 5000
+    partial = partial_coverage(table)
+    assert partial == {"ppca": "4,812 of 5,000 particles"}
+    found = statistics(group, table)
+    sentences = summarise(group, found, partial)
+    assert sentences[0].startswith("ppca (4,812 of 5,000 particles) is best on")
+    assert "ppca covers 4,812 of 5,000 particles; the others are not judged." in sentences
+    assert {row.covered for row in bars(found[0], partial).rows} == {"", "4,812 of 5,000 particles"}
 
 
 def test_bar_places_floor_marker_and_ceiling_in_proportion() -> None:
-    laid = bars(statistic(entry("a", 0.3, 0.02)))
+    laid = bars(statistic(entry("a", 0.3, 0.02)), {})
     assert laid.floor_at is not None
     assert laid.ceiling_at is not None
     row = laid.rows[0]

@@ -21,6 +21,7 @@ def write_comparison(results: dict[str, MetricResult | NoResult], answer: Answer
     Maps of an earlier score are removed. Latents that are not finite count for nothing; a map that the answer cannot
     give, or that is not finite, is left out: the rows of the score table say why.
     """
+    truth = answer.covered(truth)
     curves = {
         f"{name}/{statistic}": curve_as_json(curve)
         for name, result in results.items()

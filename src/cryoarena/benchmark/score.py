@@ -22,6 +22,8 @@ from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.progress import progress_bar
 
 JUDGED_IMAGES = 100
+# Of fewer particles it is their choice that is judged, more than the method.
+LEAST_COVERAGE = 0.5
 
 
 def score_result(
@@ -31,6 +33,10 @@ def score_result(
 
     A run that failed gives one failed row per metric. Limits of the dataset are computed if they are not cached. What
     is wrong with single latents, probabilities or maps makes the metrics that need them fail, and no other.
+
+    A result may lack particles: it is scored over those that it has, between the limits of the whole dataset, and every
+    row tells the `coverage`. Images whose maps are compared are drawn from the whole dataset, for all results alike;
+    those that are lacking are left out. Below half of the particles all metrics fail.
 
     Args:
         result_folder: from `cryoarena run`.
@@ -52,44 +58,42 @@ def score_result(
             f"{result_folder} is a result on another dataset ({info['dataset']['name']}, id "
             f"{info['dataset']['id'][:12]}) than {dataset_folder} (id {truth.info['id'][:12]})"
         )
+    particles, covered = len(truth.particle_id), None
     if info["status"] == "ok":
         answer = match_rows(open_result(result_folder, open_particles(dataset_folder)), truth)
+        covered = len(answer.embedding)
+    if covered is None:
+        rows = [empty_row(name, info["status"], info["reason"]) for name in metrics.all()]
+    elif covered < LEAST_COVERAGE * particles:
+        reason = f"the result has {covered} of {particles} particles; at least half are needed to judge it"
+        rows = [empty_row(name, "failed", reason) for name in metrics.all()]
+    else:
         with progress_bar(f"Scoring {info['method']['name']}") as report:
             results = judge(answer, truth, judged_rows(truth, JUDGED_IMAGES), report, device)
         write_comparison(results, answer, truth, result_folder / "comparison")
         limits = limits_of(truth, device)
         leakage_of(truth)
         rows = rows_of(results, limits)
-    else:
-        rows = [empty_row(name, info["status"], info["reason"]) for name in metrics.all()]
-    table = table_of(rows, truth.info["name"], info["method"]["name"], result_folder.resolve().name)
+    run = result_folder.resolve().name
+    table = table_of(rows, truth.info["name"], info["method"]["name"], run, particles, covered)
     with atomic_path(table_path or result_folder / "scores.csv") as temporary:
         table.to_csv(temporary, index=False)
     return table
 
 
 def match_rows(result: Result, truth: Truth) -> Answer:
-    """Bring a result's rows into the order of the truth, by particle id.
+    """Bring a result's rows into the order of the truth, by particle id; the truth knows no junk.
 
     Raises:
-        UserError: when particles are missing or unknown, or the maps in `volumes` have another box or pixel size.
+        UserError: when the maps in `volumes` have another box or pixel size.
     """
     box_px = int(truth.info["recipe"]["box_px"])
     check_volumes(result.folder, box_px, truth.pixel_size_A)
     order = np.argsort(result.particle_id)
     position = np.searchsorted(result.particle_id, truth.particle_id, sorter=order)
     position = np.minimum(position, len(order) - 1)
-    rows = order[position]
-    missing = truth.particle_id[result.particle_id[rows] != truth.particle_id]
-    if len(missing):
-        raise UserError(
-            f"{result.folder} has no latent for {len(missing)} of {len(truth.particle_id)} particles, the first is "
-            f"particle {missing[0]}; run the method on the whole dataset"
-        )
-    # The truth does not name the junk.
-    unknown = len(np.setdiff1d(result.particle_id, truth.particle_id)) - truth.junk_images
-    if unknown > 0:
-        raise UserError(f"{result.folder} has latents for {unknown} particles that are not in the dataset; remove them")
+    there = result.particle_id[order[position]] == truth.particle_id
+    rows = order[position[there]]
     embedding = result.embedding[rows]
 
     def maps_of(judged: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -104,13 +108,20 @@ def match_rows(result: Result, truth: Truth) -> Answer:
         None if result.posterior is None else result.posterior[rows],
         None if result.poses is None else result.poses[rows],
         result.maps_at_once,
+        None if there.all() else np.flatnonzero(there),
     )
 
 
 def summary(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return (what, value) lines for the terminal: the recommended statistics, and what has no value and why."""
+    """Return (what, value) lines for the terminal: the recommended statistics, and what has no value and why.
+
+    Where particles are lacking, that comes first.
+    """
     recommended = {"standard/moving_mask/auc", "standard/mask/auc", "standard/mean_1_10"}
     lines = []
+    if (table["coverage"] < 1).any():
+        share, particles = table[["coverage", "particles"]].iloc[0]
+        lines.append(("covers", f"{share * particles:,.0f} of {particles:,.0f} particles; the others are not judged"))
     for row in table.to_dict("records"):
         what = f"{row['metric']} {row['statistic']}"
         if row["status"] != "ok":

@@ -30,6 +30,7 @@ def score_limits(dataset_folder: Path, table_path: Path | None = None, device: s
     truth = open_truth(dataset_folder)
     limits = limits_of(truth, device)
     folder = dataset_folder / "truth" / "limits"
+    particles = len(truth.particle_id)
     tables = []
     for observer, by_maps in OBSERVERS.items():
         path = folder / f"{observer}.json"
@@ -40,7 +41,7 @@ def score_limits(dataset_folder: Path, table_path: Path | None = None, device: s
             name, _, statistic = key.partition("/")
             if score["value"] is not None and judges_maps(name) == by_maps:
                 rows.append(row_of(name, statistic, score, limits))
-        tables.append(table_of(rows, truth.info["name"], observer, REFERENCE_RUN))
+        tables.append(table_of(rows, truth.info["name"], observer, REFERENCE_RUN, particles, particles))
     table = pd.concat(tables, ignore_index=True)
     with atomic_path(table_path or folder / "scores.csv") as temporary:
         table.to_csv(temporary, index=False)

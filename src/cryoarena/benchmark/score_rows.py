@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cryoarena.metrics.base import MetricResult, metrics
@@ -25,13 +26,27 @@ _COLUMNS = [
     "normalised",
     "direction",
     "metric_version",
+    "coverage",
+    "particles",
 ]
 
 
-def table_of(rows: list[dict[str, Any]], dataset: str, method: str, run: str) -> pd.DataFrame:
-    """Return the table of one run."""
+def table_of(
+    rows: list[dict[str, Any]], dataset: str, method: str, run: str, particles: int, covered: int | None
+) -> pd.DataFrame:
+    """Return the table of one run.
+
+    Args:
+        rows: of it.
+        dataset: name.
+        method: name.
+        run: name.
+        particles: of the dataset, without junk.
+        covered: how many of them the result has; None where there is no result.
+    """
     table = pd.DataFrame(rows, columns=_COLUMNS)
-    table[["dataset", "method", "run"]] = dataset, method, run
+    table[["dataset", "method", "run", "particles"]] = dataset, method, run, particles
+    table["coverage"] = np.nan if covered is None else covered / particles
     return table
 
 

@@ -39,7 +39,6 @@ class Truth:
         body_names: (B,) file names of the maps of the bodies in conformation 0.
         energy: free energy that the population follows, or None.
         states: (K,) state 0 … S - 1 of every conformation where several make up a state, or None: each is its own.
-        junk_images: number of particles of the dataset that are junk; they are not among the N.
         defocus: true defocus of the particles where methods are given a wrong one, else None.
         noise_spectrum: of noise that is not white, else None.
         imperfections: of the particles, where any are known to be there, else None.
@@ -57,7 +56,6 @@ class Truth:
     rigid_motion: RigidMotion | None = None
     body_names: tuple[str, ...] = ()
     energy: EnergySurface | None = None
-    junk_images: int = 0
     defocus: DefocusTable | None = None
     noise_spectrum: NoiseSpectrum | None = None
     states: NDArray[np.int64] | None = None
@@ -179,7 +177,6 @@ def open_truth(folder: Path) -> Truth:
         if not path.exists():
             raise UserError(f"{path} does not exist; a dataset can only be scored where its truth is")
     particles, conformations = (pd.read_parquet(path) for path in paths)
-    images = len(particles)
     if "junk" in particles:
         particles = particles[particles["junk"] == ""]
     conformations = conformations.sort_values("conformation")
@@ -191,7 +188,6 @@ def open_truth(folder: Path) -> Truth:
         conformation=particles["conformation"].to_numpy(np.int64),
         poses=_true_poses(particles),
         cvs={cv["name"]: conformations[f"cv_{cv['name']}"].to_numpy(np.float64) for cv in info["cvs"]},
-        junk_images=images - len(particles),
         periods={cv["name"]: cv["period"] for cv in info["cvs"]},
         population=conformations["population"].to_numpy(np.float64),
         volume_names=tuple(conformations["volume"]),

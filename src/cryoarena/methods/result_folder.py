@@ -119,6 +119,12 @@ def open_result(folder: Path, particles: ParticleSet) -> Result:
             f"{folder / 'particle_id.npy'} names particle {ids[times > 1][0]} {times.max()} times; "
             "give one row per particle"
         )
+    unknown = np.setdiff1d(ids, particles.particle_id)
+    if len(unknown):
+        raise UserError(
+            f"{folder / 'particle_id.npy'} names {len(unknown)} particles that are not in the dataset, the first is "
+            f"particle {unknown[0]}; remove them"
+        )
     embedding = read_array(folder / "embedding.npy", 2, "fiu", "(N, d) latents")
     path = folder / "posterior.npy"
     posterior = read_array(path, 2, "fiu", "(N, K) class probabilities") if path.exists() else None

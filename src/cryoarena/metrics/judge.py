@@ -48,7 +48,7 @@ _WHY_ABSENT = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What is judged: a method's result, or a limit. Row i belongs to particle i of the truth.
+    """What is judged: a method's result, or a limit. Row i belongs to row i of the truth, or to row `rows[i]`.
 
     Attributes:
         embedding: (N, d).
@@ -56,6 +56,7 @@ class Answer:
         posterior: (N, K) class probabilities, or None.
         estimated_poses: of the N particles, or None where poses were given.
         maps_at_once: how many maps are best asked for in one call.
+        rows: (N,) ascending rows of the truth that the answer speaks of, where it lacks particles; None for all.
     """
 
     embedding: NDArray[np.float32]
@@ -63,6 +64,18 @@ class Answer:
     posterior: NDArray[np.float32] | None = None
     estimated_poses: Poses | None = None
     maps_at_once: int = 8
+    rows: NDArray[np.int64] | None = None
+
+    def covered(self, truth: Truth) -> Truth:
+        """Return the truth of the particles that the answer speaks of."""
+        return truth if self.rows is None else truth.subset(self.rows)
+
+    def find(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which rows of the answer belong to `rows` of the truth; what it lacks is left out."""
+        if self.rows is None:
+            return rows
+        there = np.isin(rows, self.rows)
+        return np.searchsorted(self.rows, rows[there])
 
 
 @dataclass(frozen=True)
@@ -91,12 +104,12 @@ def judge(
     device: str = "cpu",
     wanted: Callable[[MetricCard], bool] = lambda card: True,
 ) -> dict[str, MetricResult | NoResult]:
-    """Compute every registered metric that is wanted.
+    """Compute every registered metric that is wanted, over the particles that the answer speaks of.
 
     Args:
         answer: what to judge.
         truth: of the dataset.
-        rows: particles whose maps are compared.
+        rows: of the truth, particles whose maps are compared; of those that the answer lacks no map is.
         report: told which metric is being computed, and how many of its maps are compared.
         device: of torch, for the metrics that are heavy.
         wanted: which metrics to compute.
@@ -105,10 +118,14 @@ def judge(
         Per metric its result, or why it has none.
     """
     chosen = {name: metric for name, metric in metrics.all().items() if wanted(metric.card)}
+    # All of which some particle is there are judged, not those alone of which the drawn one is.
+    conformations = np.unique(truth.conformation[rows])
+    truth, rows = answer.covered(truth), answer.find(rows)
     results: dict[str, MetricResult | NoResult] = {}
     for number, (name, metric) in enumerate(chosen.items()):
         report(number, len(chosen), name)
-        inputs = _inputs(answer, truth, rows, _part(report, number, len(chosen), name)) | {"device": lambda: device}
+        part = _part(report, number, len(chosen), name)
+        inputs = _inputs(answer, truth, rows, conformations, part) | {"device": lambda: device}
         results[name] = _compute(metric, inputs)
     report(len(chosen), len(chosen))
     return results
@@ -142,12 +159,19 @@ def _compute(metric: Metric, inputs: dict[str, Callable[[], Any]]) -> MetricResu
         return NoResult("failed", f"{type(error).__name__}: {error}")
 
 
-def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> dict[str, Callable[[], Any]]:
-    """Return how to get each input that a metric may need; None where the answer or the truth lacks it."""
+def _inputs(
+    answer: Answer, truth: Truth, rows: NDArray[np.int64], conformations: NDArray[np.int64], report: Report
+) -> dict[str, Callable[[], Any]]:
+    """Return how to get each input that a metric may need; None where the answer or the truth lacks it.
+
+    Rows of the truth are those of the answer.
+    """
     has_maps = len(truth.mapped) > 0
     return {
         "volume_pairs": lambda: _pairs(answer, truth, rows, report) if has_maps else None,
-        "conformation_volume_pairs": lambda: _conformation_pairs(answer, truth, rows, report) if has_maps else None,
+        "conformation_volume_pairs": lambda: (
+            _conformation_pairs(answer, truth, conformations, report) if has_maps else None
+        ),
         "sample_volumes": lambda: _samples(answer, truth, report) if has_maps else None,
         "true_volumes": lambda: TrueVolumes(truth) if has_maps else None,
         # Poses that the method was given need no alignment.
@@ -175,12 +199,12 @@ def _inputs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Repor
     }
 
 
-def _conformation_pairs(answer: Answer, truth: Truth, rows: NDArray[np.int64], report: Report) -> VolumePairs:
-    """Yield, for each conformation among `rows`, the map at its real latent nearest to its mean latent."""
+def _conformation_pairs(answer: Answer, truth: Truth, conformations: NDArray[np.int64], report: Report) -> VolumePairs:
+    """Yield, for each of some conformations, the map at its real latent nearest to its mean latent."""
     finite_rows("embedding", answer.embedding, len(truth.conformation))
     central = [
         nearest_to_mean(answer.embedding, np.flatnonzero(truth.conformation == conformation))
-        for conformation in np.unique(truth.conformation[rows])
+        for conformation in conformations[np.isin(conformations, truth.conformation)]
     ]
     yield from _pairs(answer, truth, np.array(central), report)
 

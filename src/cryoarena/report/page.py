@@ -15,6 +15,7 @@ from cryoarena.files import atomic_path
 from cryoarena.report.collect import DatasetFolder, Group, ResultFolder, collect
 from cryoarena.report.colours import METHOD_COLOURS_DARK, METHOD_COLOURS_LIGHT, cyclic_map, sequential_map
 from cryoarena.report.confusion import confusion_payload
+from cryoarena.report.coverage import partial_coverage
 from cryoarena.report.curve_sources import curve_sources
 from cryoarena.report.curves import curves_payload
 from cryoarena.report.gallery import Gallery, make_gallery
@@ -40,6 +41,7 @@ class _Run:
 
     result: ResultFolder
     title: str
+    covered: str
     wall: str
     memory: str
     given: list[tuple[str, str]]
@@ -114,6 +116,7 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
         tables.append(table.drop(columns="label"))
     found = _noted(notes, "The scores", lambda: statistics(group, table)) or ()
     recommended, rest = split_recommended(found)
+    partial = partial_coverage(table)
     dataset = group.dataset
     gallery = _noted(notes, "The particle gallery", lambda: make_gallery(dataset, truth, notes)) if dataset else None
     sources = _noted(notes, "The curves", lambda: curve_sources(group, notes)) or []
@@ -128,14 +131,14 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
         key,
         group,
         str(card.get("title") or ""),
-        summarise(group, found),
+        summarise(group, found, partial),
         dataset_facts(group),
-        [bars(statistic) for statistic in recommended],
-        [bars(statistic) for statistic in rest],
+        [bars(statistic, partial) for statistic in recommended],
+        [bars(statistic, partial) for statistic in rest],
         gallery,
         payload,
         "continuous" in str(card.get("kind") or ""),
-        [_run(result) for result in group.results],
+        [_run(result, partial.get(result.label, "")) for result in group.results],
         flat_rows(dataset.recipe) if dataset else [],
         _dataset_notes(dataset) if dataset else [],
         list(dict.fromkeys(notes)),
@@ -158,11 +161,12 @@ def _noted(notes: list[str], what: str, build: Callable[[], T]) -> T | None:
         return None
 
 
-def _run(result: ResultFolder) -> _Run:
+def _run(result: ResultFolder, covered: str) -> _Run:
     options = result.info.get("options") or {}
     return _Run(
         result,
         str((result.info.get("method") or {}).get("title") or result.method),
+        covered,
         seconds_text(result.info.get("wall_s")),
         memory_text(result.info.get("peak_memory_bytes")),
         flat_rows(options.get("given")),

@@ -1,5 +1,6 @@
 """The score table: for each statistic a bar from floor to ceiling with every method's marker and whisker."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,14 @@ from cryoarena.report.scores import Statistic
 
 @dataclass(frozen=True)
 class BarRow:
-    """One method's line of the table; positions are percentages of the bar's width, None where unknown."""
+    """One method's line of the table; positions are percentages of the bar's width, None where unknown.
+
+    `covered` is empty where the result has all particles, else it tells how many.
+    """
 
     label: str
     colour: int
+    covered: str
     value: str
     error: str
     normalised: str
@@ -41,8 +46,8 @@ class Bars:
     rows: tuple[BarRow, ...]
 
 
-def bars(statistic: Statistic) -> Bars:
-    """Lay out one statistic."""
+def bars(statistic: Statistic, partial: Mapping[str, str]) -> Bars:
+    """Lay out one statistic; `partial` tells how many particles a result has, by its label, where it lacks some."""
     ends = [statistic.floor, statistic.ceiling]
     for entry in statistic.entries:
         error = np.nan_to_num(entry.standard_error)
@@ -64,6 +69,7 @@ def bars(statistic: Statistic) -> Bars:
             BarRow(
                 entry.result.label,
                 entry.result.colour,
+                partial.get(entry.result.label, ""),
                 *_value_and_error(entry.value, entry.standard_error),
                 f"{100 * entry.normalised + 0.0:z.0f} %" if np.isfinite(entry.normalised) else "",
                 entry.status,

@@ -1,5 +1,7 @@
 """Say in a few plain sentences what the scores mean."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from cryoarena.report.collect import Group
@@ -7,26 +9,37 @@ from cryoarena.report.score_table import number, value_text
 from cryoarena.report.scores import Entry, Statistic, split_recommended
 
 
-def summarise(group: Group, found: tuple[Statistic, ...]) -> list[str]:
-    """Return sentences on the best method per recommended statistic and on runs that gave no score."""
+def summarise(group: Group, found: tuple[Statistic, ...], partial: Mapping[str, str]) -> list[str]:
+    """Return sentences on the best method per recommended statistic and on runs that gave no score, or lack particles.
+
+    Args:
+        group: one dataset and its results.
+        found: their scores.
+        partial: label of a result that lacks particles -> how many it has.
+    """
     ranked = [(statistic, statistic.best()) for statistic in split_recommended(found)[0]]
-    sentences = [_sentence(statistic, entries) for statistic, entries in ranked if entries]
-    return (sentences or ["None of these runs has a score yet."]) + _silent_runs(group)
+    sentences = [_sentence(statistic, entries, partial) for statistic, entries in ranked if entries]
+    lacking = [f"{label} covers {covered}; the others are not judged." for label, covered in partial.items()]
+    return (sentences or ["None of these runs has a score yet."]) + lacking + _silent_runs(group)
 
 
-def _sentence(statistic: Statistic, ranked: list[Entry]) -> str:
+def _sentence(statistic: Statistic, ranked: list[Entry], partial: Mapping[str, str]) -> str:
+    def name(entry: Entry) -> str:
+        label = entry.result.label
+        return f"{label} ({partial[label]})" if label in partial else label
+
     best = ranked[0]
     what = statistic.label[0].lower() + statistic.label[1:]
     value, place = value_text(best.value, best.standard_error), _place(statistic, best)
     alike = [entry for entry in ranked[1:] if _alike(best, entry)]
     if len(ranked) == 1:
-        return f"{best.result.label} reaches {value} on {what}{place}."
+        return f"{name(best)} reaches {value} on {what}{place}."
     if alike:
-        names = " and ".join(entry.result.label for entry in [best, *alike])
+        names = " and ".join(name(entry) for entry in [best, *alike])
         return f"{names} cannot be told apart on {what}: {value}{place}."
     second = ranked[1]
-    next_one = f"{second.result.label} follows with {value_text(second.value, second.standard_error)}"
-    return f"{best.result.label} is best on {what}: {value}{place}; {next_one}."
+    next_one = f"{name(second)} follows with {value_text(second.value, second.standard_error)}"
+    return f"{name(best)} is best on {what}: {value}{place}; {next_one}."
 
 
 def _place(statistic: Statistic, best: Entry) -> str:
