@@ -1,4 +1,4 @@
-"""RELION as methods: 3-D classification, and ab initio maps and poses."""
+"""RELION as methods: 3-D classification, ab initio maps and poses, and multi-body refinement."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ from pathlib import Path
 from cryoarena.methods.base import MethodCard, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.given_maps import GivenMaps, load_given_maps
+from cryoarena.methods.external.relion.multibody import RelionMultibody
 from cryoarena.methods.external.relion.program import RELION, major_version
 from cryoarena.methods.external.relion.read_classes import ImportOptions, check_maps_option, read_job
 from cryoarena.methods.external.relion.refine import (
@@ -21,6 +22,8 @@ from cryoarena.methods.external.relion.refine import (
 )
 from cryoarena.methods.external.run_program import Command
 from cryoarena.particles.particle_set import ParticleSet
+
+__all__ = ["RelionClass3d", "RelionInitialModel", "RelionMultibody"]
 
 
 @dataclass(frozen=True)

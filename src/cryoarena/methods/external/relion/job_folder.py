@@ -46,9 +46,15 @@ class Iteration:
         """Return the maps of classes 1 to K."""
         return self._numbered("class")
 
-    def half_body_maps(self, half: int) -> list[Path]:
-        """Return the maps of bodies 1 to B of a half-set, 1 or 2."""
-        return self._numbered(f"half{half}_body")
+    def body_maps(self, half: int | None = None) -> list[Path]:
+        """Return the maps of bodies 1 to B: of a half-set, 1 or 2, or of all images, which there are at the end."""
+        return self._numbered("body" if half is None else f"half{half}_body")
+
+    def body_mask(self, number: int) -> Path:
+        """Return the mask of a body, from 1."""
+        match = _DATA.fullmatch(self.data.name)
+        assert match is not None
+        return self.data.with_name(f"{match['root']}_body{number:03d}_mask.mrc")
 
     def is_whole(self) -> bool:
         """Tell whether the table is complete, which is written last, with an empty line after its rows."""
@@ -91,10 +97,14 @@ def choose_iteration(folder: Path, wanted: int | None) -> Iteration:
 
 
 def read_version(iteration: Iteration) -> tuple[str, str]:
-    """Return RELION's version and its arguments, as the optimiser's file tells them, or "unknown" and ""."""
-    path = iteration.beside("optimiser.star")
-    if path.is_file() and (found := _VERSION.search(path.read_text(encoding="utf-8", errors="replace"))):
-        return found[1], found[2].strip()
+    """Return RELION's version and its arguments, as the optimiser's file tells them, or "unknown" and "".
+
+    The end of an auto-refinement has no such file: then it is that of the first iteration.
+    """
+    for told in (iteration, *_iterations(iteration.data.parent)):
+        path = told.beside("optimiser.star")
+        if path.is_file() and (found := _VERSION.search(path.read_text(encoding="utf-8", errors="replace"))):
+            return found[1], found[2].strip()
     return "unknown", ""
 
 
@@ -106,6 +116,8 @@ def read_history(folder: Path, last: Iteration) -> list[dict[str, float]]:
             continue
         numbers = {"iteration": float(iteration.number)}
         for kind, columns in _HISTORY.items():
+            # Of half-sets, the numbers of the first.
+            numbers |= _values(iteration.beside(f"half1_{kind}.star"), columns)
             numbers |= _values(iteration.beside(f"{kind}.star"), columns)
         history[iteration.number] = numbers
     return [history[number] for number in sorted(history)]

@@ -82,16 +82,20 @@ def refine(
     if last is not None:
         earlier = f"output/{last.beside('optimiser.star').name}"
         return Command(["relion_refine", "--continue", earlier, *always], options.threads)
-    diameter_A = options.particle_diameter_A or _DIAMETER * particles.box_px * particles.pixel_size_A
     return Command(
         [
             *("relion_refine", "--i", TABLE, *words, *always),
             # The grey scale is that of the reference or of the first maps, whatever the images are normalised to.
             *("--ctf", "--flatten_solvent", "--zero_mask", "--dont_check_norm"),
-            *("--particle_diameter", f"{diameter_A:g}", "--random_seed", str(run.seed)),
+            *("--particle_diameter", f"{particle_diameter_A(particles, options):g}", "--random_seed", str(run.seed)),
         ],
         options.threads,
     )
+
+
+def particle_diameter_A(particles: ParticleSet, options: RefineOptions) -> float:
+    """Return the diameter of the mask around every particle."""
+    return options.particle_diameter_A or _DIAMETER * particles.box_px * particles.pixel_size_A
 
 
 def finished(work: Path, iterations: int) -> bool:
