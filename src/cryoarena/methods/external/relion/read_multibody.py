@@ -192,7 +192,7 @@ def _check(iteration: Iteration, expected: NDArray[np.float64], projections: NDA
         UserError: when it is not.
     """
     allowed = _SAME_PROJECTION * max(float(np.abs(expected).max()), 1e-9)
-    if projections.shape != expected.shape or np.abs(projections - expected).max() > allowed:
+    if projections.shape != expected.shape or not np.abs(projections - expected).max() <= allowed:
         raise UserError(
             f"the principal components in {iteration.data.with_name(ANALYSIS)}_* are not those of the bodies in "
             f"{iteration.data}; delete them, so that they are made again"
