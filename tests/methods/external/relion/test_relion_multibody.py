@@ -16,8 +16,9 @@ from cryoarena.benchmark.score import score_result
 from cryoarena.errors import UserError
 from cryoarena.methods.base import Run, methods
 from cryoarena.methods.external.relion.body_motion import BodyMotion, Residuals, coordinates
-from cryoarena.methods.external.relion.flex_folder import make_flex_folder, map_paths
-from cryoarena.methods.external.relion.job_folder import choose_iteration, last_iteration
+from cryoarena.methods.external.relion.flex_folder import map_paths, mask_path
+from cryoarena.methods.external.relion.gather_bodies import gather_bodies
+from cryoarena.methods.external.relion.job_folder import choose_iteration
 from cryoarena.methods.external.relion.multibody import MultibodyOptions
 from cryoarena.methods.external.relion.program import RELION
 from cryoarena.methods.external.relion.read_multibody import MultibodyImportOptions, read_multibody
@@ -241,11 +242,11 @@ def test_maps_of_another_box_are_brought_to_that_of_the_dataset(copy: Path, part
 @pytest.mark.slow
 def test_bodies_are_placed_where_they_are_told_to_be(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "bodies").mkdir()
-    bodies = make_flex_folder(choose_iteration(copy, None), tmp_path / "bodies")
+    bodies = gather_bodies(choose_iteration(copy, None), tmp_path / "bodies")
     half = bodies.box_px // 2
     centres = []
     for path in map_paths(bodies.folder, 2):
-        mask = read_volume(path.with_name(path.name.replace("body", "mask")))[0]
+        mask = read_volume(mask_path(path))[0]
         centre = np.round(
             [(mask.sum(axis=sums) @ np.arange(-half, half)) / mask.sum() for sums in ((0, 1), (0, 2), (1, 2))]
         )
@@ -254,9 +255,7 @@ def test_bodies_are_placed_where_they_are_told_to_be(copy: Path, tmp_path: Path)
         # A blob three voxels along x from the middle of its body.
         blob = np.exp(-((x - centre[0] - 3) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2) / 4)
         write_volume(path, blob.astype(np.float32), bodies.pixel_size_A)
-        write_volume(
-            path.with_name(path.name.replace("body", "mask")), np.where(mask > 0.01, mask, 0), bodies.pixel_size_A
-        )
+        write_volume(mask_path(path), np.where(mask > 0.01, mask, 0), bodies.pixel_size_A)
     still = np.array([[[0.0, 90, 0]] * 2] * 2)
     turned = still.copy()
     turned[1, 1] = [30, 75, -20]
@@ -321,25 +320,25 @@ def test_wrong_folders_are_told_in_a_sentence(copy: Path, job: Path, dataset: Pa
     with pytest.raises(UserError, match="which is no particle of the dataset"):
         read(copy, other)
     (copy / "run_it001_half2_body002.mrc").unlink()
-    with pytest.raises(UserError, match=r"is missing, or a map of another body is"):
+    with pytest.raises(UserError, match=r"run_it001_half2_body002\.mrc is missing; copy the maps and masks"):
         read(copy, particles, iteration=1)
     (copy / "run_body002_mask.mrc").unlink()
-    with pytest.raises(UserError, match=r"run_body002_mask\.mrc is missing"):
+    with pytest.raises(UserError, match=r"run_body002_mask\.mrc is missing; copy the maps and masks"):
         read(copy, particles)
-    end = choose_iteration(copy, None)
-    for path in end.body_maps():
-        path.unlink()
-    with pytest.raises(UserError, match=r"has no .*body001\.mrc; give the folder of a MultiBody job"):
+    model = choose_iteration(copy, None).beside("model.star")
+    model.write_text(model.read_text().replace("data_model_bodies", "data_model_classes"))
+    with pytest.raises(UserError, match=r"model\.star has no bodies; give the folder of a MultiBody job"):
         read(copy, particles)
-    end.beside("model.star").unlink()
-    assert last_iteration(copy) == end
+    model.unlink()
+    with pytest.raises(UserError, match=r"model\.star does not exist"):
+        read(copy, particles)
 
 
 def test_options_that_make_no_sense(hinged: Path, tmp_path: Path) -> None:
     folder_of(RELION)
     for given, sentence in (
-        ({"body_count": "1"}, "option body_count must be from 2 to 50"),
-        ({"body_count": "51"}, "option body_count must be from 2 to 50"),
+        ({"body_count": "1"}, "300 images allow 2 to 50 bodies, not 1; change option body_count"),
+        ({"body_count": "51"}, "300 images allow 2 to 50 bodies, not 51"),
         ({"components": "13"}, "option components must be from 1 to 12, six for every body"),
         ({"iterations": "0"}, "option iterations must be at least 1"),
         ({"bodies": str(tmp_path / "none.star")}, r"none\.star does not exist"),

@@ -1,4 +1,4 @@
-"""What relion_flex_analyse needs of a multi-body refinement, in a folder of its own, and what it makes of it."""
+"""What relion_flex_analyse needs to know of bodies, in a folder of its own, and what it makes of it."""
 
 import re
 import shutil
@@ -12,19 +12,15 @@ from numpy.typing import NDArray
 from cryoarena.errors import UserError
 from cryoarena.methods.external.map_files import MapFiles
 from cryoarena.methods.external.relion.body_motion import Residuals
-from cryoarena.methods.external.relion.job_folder import Iteration
 from cryoarena.methods.external.relion.program import RELION
 from cryoarena.methods.external.run_program import Command, run_program
 from cryoarena.particles.relion_columns import ANGLES, IMAGE_NAME, OPTICS_GROUP, OPTICS_NAME
 from cryoarena.particles.star_table import Column, read_tables, write_table
-from cryoarena.volumes.mrc import read_volume, write_volume
+from cryoarena.volumes.mrc import read_grid
 
 MODEL, BODIES = "model.star", "bodies.star"
 _AXIS = tuple(f"rlnBodyRotateDirection{axis}" for axis in "XYZ")
-_BODY_MAP = re.compile(r"\S+_body(\d{3})\.mrc")
-_DIMENSION = re.compile(r"^(_rlnDataDimensionality\s+)2\s*$", re.MULTILINE)
-# RELION writes six digits.
-_SAME_AXIS = 1e-3
+_DIMENSION = re.compile(r"^(_rlnDataDimensionality +)2\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class FlexFolder:
         for path in (self.folder / MODEL, self.folder / BODIES, *map_paths(self.folder, len(self.axis))):
             shutil.copyfile(path, folder / path.name)
             if path.suffix == ".mrc":
-                shutil.copyfile(_mask_of(path), folder / _mask_of(path).name)
+                shutil.copyfile(mask_path(path), folder / mask_path(path).name)
 
     def analyse(self, data: Path, work: Path) -> Path:
         """Find the principal components of a particle table; return what the names of all output begin with.
@@ -101,92 +97,23 @@ def open_flex_folder(folder: Path) -> FlexFolder:
     Raises:
         UserError: when it is not complete.
     """
-    axis = _axes(folder / MODEL)
-    box_px, pixel_size_A = _grid(map_paths(folder, len(axis))[0])
+    axis = read_axes(folder / MODEL)
+    box_px, pixel_size_A = read_grid(map_paths(folder, len(axis))[0])
     return FlexFolder(folder, axis, box_px, pixel_size_A)
 
 
-def make_flex_folder(iteration: Iteration, folder: Path) -> FlexFolder:
-    """Gather the files of a multi-body refinement in an empty folder. Before its end, halves are averaged.
-
-    Raises:
-        UserError: when one is missing, or bodies turn in a way that relion_flex_analyse cannot be told.
-    """
-    at_end = iteration.number is None
-    model = iteration.beside("model.star" if at_end else "half1_model.star")
-    halves = [iteration.body_maps(half) for half in ((None,) if at_end else (1, 2))]
-    if not halves[0]:
-        name = iteration.beside("body001.mrc" if at_end else "half1_body001.mrc").name
-        raise UserError(f"{model.parent} has no {name}; give the folder of a MultiBody job")
-    axis = _axes(model)
-    numbers = range(1, len(axis) + 1)
-    masks = [iteration.body_mask(number) for number in numbers]
-    needed = [*(path for half in halves for path in half), *masks]
-    missing = [path for path in needed if not path.is_file()]
-    if missing or any(len(half) != len(axis) for half in halves):
-        raise UserError(f"{(missing or needed)[0]} is missing, or a map of another body is; copy all bodies")
-    for place, path in enumerate(map_paths(folder, len(axis))):
-        volumes = [read_volume(half[place]) for half in halves]
-        write_volume(path, np.mean([volume for volume, _ in volumes], axis=0), volumes[0][1])
-        shutil.copyfile(masks[place], _mask_of(path))
-    (folder / MODEL).write_text(_BODY_MAP.sub(r"body\1.mrc", model.read_text(encoding="utf-8")), encoding="utf-8")
-    _write_bodies(folder, axis)
-    return open_flex_folder(folder)
-
-
-def _mask_of(body: Path) -> Path:
+def mask_path(body: Path) -> Path:
+    """Return the mask that belongs to the map of a body."""
     return body.with_name(body.name.replace("body", "mask"))
 
 
-def _grid(path: Path) -> tuple[int, float]:
-    volume, pixel_size_A = read_volume(path)
-    return len(volume), pixel_size_A
-
-
-def _axes(model: Path) -> NDArray[np.float64]:
+def read_axes(model: Path) -> NDArray[np.float64]:
     """Return the unit vectors (B, 3) from each body to that which it turns relative to."""
     tables = read_tables(model, set(_AXIS), set())
     table = tables.get("model_bodies")
     if table is None or not all(name in table for name in _AXIS):
         raise UserError(f"{model} has no bodies; give the folder of a MultiBody job")
     return np.stack([table.numbers[name] for name in _AXIS], axis=1)
-
-
-def _write_bodies(folder: Path, axis: NDArray[np.float64]) -> None:
-    """Write bodies.star, with the body that each turns relative to as told by the directions of the model."""
-    masks = [_mask_of(path) for path in map_paths(folder, len(axis))]
-    # RELION rounds the centres, and counts the middle of the box as number 0.
-    centres = np.stack([np.zeros(3), *(_centre_px(read_volume(mask)[0]) for mask in masks)])
-    relative_to = []
-    for number, direction in enumerate(axis, 1):
-        towards = centres - centres[number]
-        length = np.linalg.norm(towards, axis=1)
-        error = np.linalg.norm(towards / np.maximum(length, 1)[:, None] - direction, axis=1)
-        error[length == 0] = np.inf
-        if error.min() > _SAME_AXIS:
-            raise UserError(
-                f"body {number} of {folder} turns about a direction of its own, not relative to another body, which "
-                "relion_flex_analyse cannot be told; refine again with _rlnBodyRotateRelativeTo"
-            )
-        # Number 0 last, where two bodies and the middle are in a line.
-        relative_to.append(int(np.flatnonzero(error <= _SAME_AXIS)[-1]))
-    columns = [
-        Column("rlnBodyMaskName", [mask.name for mask in masks]),
-        Column("rlnBodyRotateRelativeTo", np.array(relative_to)),
-        Column("rlnBodySigmaAngles", np.ones(len(masks))),
-        Column("rlnBodySigmaOffsetAngst", np.ones(len(masks))),
-    ]
-    with (folder / BODIES).open("w", encoding="utf-8") as stream:
-        write_table(stream, "", columns)
-
-
-def _centre_px(mask: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the centre of mass (x, y, z) from the middle of the box, in whole pixels as RELION rounds."""
-    positive = np.maximum(mask, 0).astype(np.float64)
-    places = np.stack([np.arange(side) - side // 2 for side in mask.shape])
-    sums = [positive.sum(axis=tuple(np.delete([0, 1, 2], axis))) @ places[axis] for axis in (2, 1, 0)]
-    centre = np.array(sums) / positive.sum()
-    return np.asarray(np.sign(centre) * np.floor(np.abs(centre) + 0.5))
 
 
 def _write_particles(path: Path, residuals: Residuals, box_px: int, pixel_size_A: float) -> None:

@@ -44,11 +44,10 @@ class Iteration:
 
     def class_maps(self) -> list[Path]:
         """Return the maps of classes 1 to K."""
-        return self._numbered("class")
-
-    def body_maps(self, half: int | None = None) -> list[Path]:
-        """Return the maps of bodies 1 to B: of a half-set, 1 or 2, or of all images, which there are at the end."""
-        return self._numbered("body" if half is None else f"half{half}_body")
+        stem = self.data.name.removesuffix("data.star") + "class"
+        numbers = [re.fullmatch(re.escape(stem) + r"(\d{3})\.mrc", path.name) for path in self.data.parent.iterdir()]
+        count = max((int(found[1]) for found in numbers if found), default=0)
+        return [self.data.with_name(f"{stem}{number:03d}.mrc") for number in range(1, count + 1)]
 
     def body_mask(self, number: int) -> Path:
         """Return the mask of a body, from 1."""
@@ -64,16 +63,15 @@ class Iteration:
             ending = stream.read()
         return ending.endswith(b"\n") and not ending.splitlines()[-1].strip()
 
-    def _numbered(self, kind: str) -> list[Path]:
-        stem = self.data.name.removesuffix("data.star") + kind
-        numbers = [re.fullmatch(re.escape(stem) + r"(\d{3})\.mrc", path.name) for path in self.data.parent.iterdir()]
-        count = max((int(found[1]) for found in numbers if found), default=0)
-        return [self.data.with_name(f"{stem}{number:03d}.mrc") for number in range(1, count + 1)]
+
+def whole_iterations(folder: Path) -> list[Iteration]:
+    """Return the iterations whose tables are complete, in order."""
+    return [iteration for iteration in _iterations(folder) if iteration.is_whole()]
 
 
 def last_iteration(folder: Path) -> Iteration | None:
     """Return the last iteration whose files are complete, or None."""
-    return next((iteration for iteration in reversed(_iterations(folder)) if iteration.is_whole()), None)
+    return next(reversed(whole_iterations(folder)), None)
 
 
 def choose_iteration(folder: Path, wanted: int | None) -> Iteration:
@@ -87,7 +85,7 @@ def choose_iteration(folder: Path, wanted: int | None) -> Iteration:
         raise UserError(
             f"{folder} is no folder of a RELION job that has done an iteration: it has no run_itNNN_data.star"
         )
-    whole = [iteration for iteration in iterations if iteration.is_whole()]
+    whole = whole_iterations(folder)
     chosen = [iteration for iteration in whole if wanted is None or iteration.number == wanted]
     if not chosen:
         have = ", ".join(str(iteration.number) for iteration in whole if iteration.number is not None) or "none"

@@ -9,17 +9,12 @@ import numpy as np
 from cryoarena.errors import UserError
 from cryoarena.methods.base import MethodCard, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
-from cryoarena.methods.external.relion.bodies import cut_bodies, read_bodies, write_bodies
-from cryoarena.methods.external.relion.job_folder import Iteration, last_iteration
+from cryoarena.methods.external.relion.bodies import Body, cut_bodies, read_bodies, write_bodies
+from cryoarena.methods.external.relion.body_maps import BodyMaps, load_body_maps
+from cryoarena.methods.external.relion.job_folder import Iteration, whole_iterations
 from cryoarena.methods.external.relion.mpirun import has_mpirun, no_mpirun, refine_mpi
 from cryoarena.methods.external.relion.program import RELION
-from cryoarena.methods.external.relion.read_multibody import (
-    ANALYSIS,
-    BodyMaps,
-    MultibodyImportOptions,
-    load_body_maps,
-    read_multibody,
-)
+from cryoarena.methods.external.relion.read_multibody import ANALYSIS, MultibodyImportOptions, read_multibody
 from cryoarena.methods.external.relion.refine import (
     REFERENCE,
     TABLE,
@@ -29,7 +24,7 @@ from cryoarena.methods.external.relion.refine import (
     progress_of,
     write_input,
 )
-from cryoarena.methods.external.run_program import Command
+from cryoarena.methods.external.run_program import Command, ProgramFailed
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.mrc import read_volume
 
@@ -49,7 +44,7 @@ class MultibodyOptions(RefineOptions):
         body_count: number of bodies to cut.
         sigma_angle_deg, sigma_offset_A: widths of the priors of motion of every body, where `bodies` tells none.
         healpix_order: of the first search for orientations, before oversampling: 3 for 7.5°, 4 for 3.75°. A search goes
-            six of these steps far from where a body was last.
+            three of these steps far from where a body was last.
         iterations: at most; what has not converged then is brought to its end in one more.
         components: number of principal components of motion that the latents are of.
     """
@@ -83,26 +78,20 @@ class RelionMultibody(ExternalMethod[MultibodyOptions]):
 
     def commands(self, particles: ParticleSet, options: MultibodyOptions, run: Run, work: Path) -> Iterator[Command]:
         """Make half-maps of the given poses, refine the bodies from those, and analyse their motion."""
-        _check(particles, options)
-        if options.bodies is not None and not (work / _BODIES).is_file():
-            widths = options.sigma_angle_deg, options.sigma_offset_A
-            given = read_bodies(options.bodies, particles, *widths)
+        given = _given_bodies(particles, options)
+        _check(particles, options, options.body_count if given is None else len(given))
+        if given is not None:
             write_bodies(work, _BODIES, given, particles.pixel_size_A)
         write_input(particles, work)
         (work / _CONSENSUS).mkdir(exist_ok=True)
         yield from make_reference(work)
-        if last_iteration(work / _CONSENSUS) is None:
+        if _last(work / _CONSENSUS) is None:
             yield _consensus(particles, options, run)
-        consensus = last_iteration(work / _CONSENSUS)
-        if consensus is None:
-            raise UserError("the map of all images was not made; see the log")
+        consensus = _required(work / _CONSENSUS)
         if not (work / _BODIES).is_file():
             _cut_bodies(consensus, particles, options, work)
         yield from _refine(consensus, particles, options, run, work)
-        last = last_iteration(work / self.output)
-        if last is None:
-            raise UserError("no iteration was done; see the log")
-        yield _analyse(last, options)
+        yield _analyse(_required(work / self.output), options)
 
     def progress(self, line: str) -> Done | None:
         """Return which iteration is running; how many there will be is not told."""
@@ -128,21 +117,28 @@ class RelionMultibody(ExternalMethod[MultibodyOptions]):
         return None if has_mpirun() else no_mpirun()
 
 
-def _check(particles: ParticleSet, options: MultibodyOptions) -> None:
-    """Check options that may be wrong.
+def _given_bodies(particles: ParticleSet, options: MultibodyOptions) -> list[Body] | None:
+    """Return the bodies of the option `bodies`, or None where they are to be cut."""
+    if options.bodies is None:
+        return None
+    return read_bodies(options.bodies, particles, options.sigma_angle_deg, options.sigma_offset_A)
+
+
+def _check(particles: ParticleSet, options: MultibodyOptions, bodies: int) -> None:
+    """Check options that may be wrong; `bodies` is the number of bodies, given or to be cut.
 
     Raises:
         UserError: when one is.
     """
+    # relion_flex_analyse wants as many images as there are coordinates.
     most = len(particles) // 6
-    if not 2 <= options.body_count <= most:
-        raise UserError(f"option body_count must be from 2 to {most}, a sixth of the images, not {options.body_count}")
+    if not 2 <= bodies <= most:
+        raise UserError(f"{len(particles)} images allow 2 to {most} bodies, not {bodies}; change option body_count")
     if options.iterations < 1:
         raise UserError(f"option iterations must be at least 1, not {options.iterations}")
-    if not 1 <= options.components <= 6 * options.body_count and options.bodies is None:
+    if not 1 <= options.components <= 6 * bodies:
         raise UserError(
-            f"option components must be from 1 to {6 * options.body_count}, six for every body, "
-            f"not {options.components}"
+            f"option components must be from 1 to {6 * bodies}, six for every body, not {options.components}"
         )
 
 
@@ -171,7 +167,7 @@ def _refine(
     output = work / RelionMultibody.output
     always = ["--o", f"{output.name}/run", "--reconstruct_subtracted_bodies"]
     always += ["--gpu"] if run.device.startswith("cuda") else []
-    last = last_iteration(output)
+    last = _last(output)
     if last is None:
         # RELION takes these for pixels, twice.
         per_px = particles.pixel_size_A
@@ -184,9 +180,31 @@ def _refine(
         yield _go_on(consensus, [*words, *always, "--auto_iter_max", str(options.iterations)], options, work)
     elif last.number is not None and last.number < options.iterations:
         yield _go_on(last, [*always, "--auto_iter_max", str(options.iterations)], options, work)
-    last = last_iteration(output)
-    if last is not None and last.number is not None:
+    last = _required(output)
+    if last.number is not None:
         yield _go_on(last, [*always, "--force_converge"], options, work)
+
+
+def _last(folder: Path) -> Iteration | None:
+    """Return the last iteration that is complete: each process writes a part of the files."""
+    for iteration in reversed(whole_iterations(folder)):
+        at_end = iteration.number is None
+        endings = ("model.star",) if at_end else ("half1_model.star", "half2_model.star", "optimiser.star")
+        if all(iteration.beside(ending).is_file() for ending in endings):
+            return iteration
+    return None
+
+
+def _required(folder: Path) -> Iteration:
+    """Return the last complete iteration.
+
+    Raises:
+        ProgramFailed: when there is none.
+    """
+    last = _last(folder)
+    if last is None:
+        raise ProgramFailed(f"relion_refine_mpi ended without an error but left no iteration in {folder.name}")
+    return last
 
 
 def _go_on(iteration: Iteration, words: list[str], options: MultibodyOptions, work: Path) -> Command:
