@@ -32,14 +32,23 @@ def show(name: Annotated[str, typer.Argument(help="A dataset, method or metric, 
     if name == "realism":
         Console().print(_dials())
         return
-    found = [(kind, _registry(kind).all()[name]) for kind in _KINDS if name in _registry(kind).all()]
-    if not found:
-        raise UserError(f"nothing is called {name!r}; see `cryoarena list {' | '.join(_KINDS)}`")
-    for kind, entry in found:
+    for kind, entry in entries_called(name):
         table = Table("field", "value", title=f"{name} ({kind[:-1]})", show_lines=True)
         for key, value in _described(entry).items():
             table.add_row(key, value)
         Console().print(table)
+
+
+def entries_called(name: str) -> list[tuple[str, Any]]:
+    """Return every dataset, method and metric of a name, each with its kind in the plural.
+
+    Raises:
+        UserError: when there is none.
+    """
+    found = [(kind, _registry(kind).all()[name]) for kind in _KINDS if name in _registry(kind).all()]
+    if not found:
+        raise UserError(f"nothing is called {name!r}; see `cryoarena list {' | '.join(_KINDS)}`")
+    return found
 
 
 def _described(entry: Any) -> dict[str, str]:

@@ -10,6 +10,7 @@ import typer
 from cryoarena import __version__
 from cryoarena.cli import (
     bench,
+    check,
     convert,
     doctor,
     fetch,
@@ -80,6 +81,7 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "doctor": doctor.doctor,
     "list": listing.list_entries,
     "show": listing.show,
+    "check": check.check,
 }
 for verb, command in _VERBS.items():
     app.command(verb)(_one_sentence(command))

@@ -1,0 +1,1 @@
+"""The conformance suite: does a dataset, method or metric keep its contract?"""
