@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from cryoarena.errors import UserError
-from cryoarena.particles.safe_pickle import read_array_pickle, read_array_pickles
+from cryoarena.particles.safe_pickle import read_array_dict, read_array_pickle, read_array_pickles
 
 
 class Call:
@@ -131,3 +131,16 @@ def test_pickles_one_after_another(tmp_path):
     with pytest.raises(UserError, match="not a whole pickle"):
         read_array_pickles(path)
     assert not (tmp_path / "made").exists()
+
+
+def test_a_dict_of_arrays(tmp_path):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"tau": np.arange(3.0), "names": ["a"]}))
+    found = read_array_dict(path)
+    np.testing.assert_array_equal(found.pop("tau"), [0, 1, 2])
+    assert found == {"names": ["a"]}
+    for content in ([1], {1: 2}, {"a": {"b": 1}}, {"a": Call(os.system, f"touch {tmp_path / 'victim'}")}):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(UserError, match=r"holds a (list|dict)|asks for"):
+            read_array_dict(path)
+    assert not (tmp_path / "victim").exists()

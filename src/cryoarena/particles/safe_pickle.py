@@ -35,14 +35,23 @@ def read_array_pickles(path: Path) -> list[Any]:
     return list(_pickles(path))
 
 
-def _pickles(path: Path) -> Iterator[Any]:
+def read_array_dict(path: Path) -> dict[str, Any]:
+    """Read the pickle of a dict from names to what `read_array_pickle` reads.
+
+    Raises:
+        UserError: when the file is missing, damaged or holds anything else.
+    """
+    return dict(next(_pickles(path, _built_dict)))
+
+
+def _pickles(path: Path, build: Callable[[Any], Any] | None = None) -> Iterator[Any]:
     if not path.is_file():
         raise UserError(f"{path} does not exist")
     stream = io.BytesIO(path.read_bytes())
     more = True
     while more:
         try:
-            content = _built(_Unpickler(stream).load())
+            content = (build or _built)(_Unpickler(stream).load())
         except UserError as error:
             raise UserError(f"{path} {error}") from None
         # A damaged or hostile pickle can make the unpickler raise almost anything.
@@ -131,3 +140,9 @@ def _built(value: Any) -> Any:
     if isinstance(value, (str, int, float, np.number, np.bool_)):
         return value
     raise UserError(f"holds a {type(value).__name__}; only plain arrays are read from a pickle")
+
+
+def _built_dict(value: Any) -> dict[str, Any]:
+    if type(value) is not dict or not all(isinstance(name, str) for name in value):
+        raise UserError(f"holds a {type(value).__name__}; a dict of names and arrays was expected")
+    return {name: _built(item) for name, item in value.items()}

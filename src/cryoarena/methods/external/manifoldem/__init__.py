@@ -1,0 +1,1 @@
+"""ManifoldEM: manifolds of projection directions, joined into one conformational coordinate."""
