@@ -44,15 +44,15 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) ->
     if named > len(rows):
         raise UserError(f"the project in {folder} has {named} images or more but {star} {len(rows)} particles")
     values = coordinate(found, len(rows))
-    without = int(np.isnan(values).sum())
-    if without == len(values):
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
         raise UserError(f"no projection direction of the project in {folder} has a coordinate; choose anchors in it")
-    dropped = len(particles) - len(rows)
-    notes = [f"{dropped} of {len(particles)} particles are not in the table"] if dropped else []
-    if without:
+    dropped = len(particles) - len(known)
+    notes = []
+    if dropped:
         notes.append(
-            f"{without} of {len(values)} images have no coordinate, for their projection direction has too few images "
-            "or they are outliers of it; they are given the median"
+            f"{dropped} of {len(particles)} particles have no coordinate: they are outliers, or their projection "
+            "direction has too few images or no anchor"
         )
     bins = project.maps()
     paths = tuple(bins.values())
@@ -60,9 +60,9 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) ->
         notes.append("the project has no maps; make them with manifold-cli utility mrcs2mrc")
     elif (box_px := require_field(paths, particles)) != particles.box_px:
         notes.append(f"the maps have a box of {box_px}; they are brought to {particles.box_px}")
-    order = np.argsort(rows)
+    order = known[np.argsort(rows[known])]
     return GivenMaps(
-        np.where(np.isnan(values), np.nanmedian(values), values)[order, None].astype(np.float32),
+        values[order, None].astype(np.float32),
         _centres(project, bins),
         np.arange(len(paths)),
         # It turns bright protein dark and back.
@@ -74,7 +74,6 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) ->
             "directions": project.directions,
             "directions_with_coordinate": len(found),
             "states": project.states,
-            "images_without_coordinate": without,
         },
     )
 

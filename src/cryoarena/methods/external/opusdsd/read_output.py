@@ -47,14 +47,15 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) ->
             "give the table with --set particles=TABLE and what --ind was with --set ind=FILE"
         )
     notes = []
+    if left_out := len(particles) - len(rows):
+        notes.append(f"{left_out} of {len(particles)} particles have no latent: the program was run without them")
     if (unseen := _unseen(folder, epoch, latents)).any():
-        latents[unseen] = np.median(latents[~unseen], axis=0)
         notes.append(
-            f"{unseen.sum()} of {len(latents)} images were in no whole batch of OPUS-DSD and have the random latent "
-            "that it started with; they are given the median"
+            f"{unseen.sum()} of {len(particles)} particles were in no whole batch of OPUS-DSD; the random latents that "
+            "it gave them at first are left out"
         )
-    if dropped := len(particles) - len(rows):
-        notes.append(f"{dropped} of {len(particles)} particles have no latent: the program was run without them")
+        rows, latents = rows[~unseen], latents[~unseen]
+    dropped = len(rows) < len(particles)
     order = np.argsort(rows)
     embedding, kept = latents[order], rows[order] if dropped else None
     found = {"program": "OPUS-DSD", "epoch": epoch, "zdim": training.zdim, **training.arguments}
