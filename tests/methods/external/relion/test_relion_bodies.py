@@ -39,10 +39,12 @@ def star(folder: Path, masks: list[np.ndarray], columns: str, rows: list[str], p
 def test_two_lumps_are_two_bodies_the_heavier_first() -> None:
     small, large = ball((12, 12, 5), 3), ball((12, 10, 16), 5)
     noise = np.random.default_rng(0).normal(0, 0.1, (BOX_PX,) * 3)
-    first, second = cut_bodies((small + large + noise).astype(np.float32), 2, 10, 5)
+    island = ball((3, 3, 3), 1.1)
+    first, second = cut_bodies((small + large + island + noise).astype(np.float32), 2, 10, 5)
     for body, lump, other in ((first, large, small), (second, small, large)):
         assert body.mask[lump].min() > 0.99
         assert body.mask[other].mean() < 0.1
+        assert body.mask[island].max() == 0
         assert body.mask.min() >= 0
         assert body.mask.max() <= 1
         assert ((body.mask > 0.01) & (body.mask < 0.99)).any()

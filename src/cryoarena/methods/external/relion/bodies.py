@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 from sklearn.cluster import KMeans
 
 from cryoarena.errors import UserError
@@ -21,6 +21,8 @@ _SIGMA_OFFSET, _SIGMA_OFFSET_PX = "rlnBodySigmaOffsetAngst", "rlnBodySigmaOffset
 _SMOOTHING, _DILATION, _SOFT_EDGE = 1 / 48, 0.04, 0.06
 # of the density that most of the molecule has
 _FAINTEST = 0.2
+# of the largest part
+_SMALLEST_PART = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,8 @@ def cut_bodies(consensus: NDArray[np.float32], count: int, sigma_angle_deg: floa
     """
     box_px = len(consensus)
     density = gaussian_filter(np.maximum(consensus, 0), _SMOOTHING * box_px)
-    # Noise is not in the middle more often than elsewhere.
     typical = float(np.square(density).sum() / max(density.sum(), np.finfo(np.float32).tiny))
-    region = density > _FAINTEST * typical
+    region = _without_islands(density > _FAINTEST * typical)
     places = np.argwhere(region)
     if len(places) < count:
         raise UserError(f"the map of all images has too little density for {count} bodies; give masks with bodies=FILE")
@@ -65,9 +66,9 @@ def cut_bodies(consensus: NDArray[np.float32], count: int, sigma_angle_deg: floa
     found = KMeans(count, n_init=10, random_state=0).fit(places, sample_weight=weight)
     mass = np.bincount(found.labels_, weights=weight, minlength=count)
     bodies = []
-    for number, label in enumerate(np.argsort(-mass)):
+    for number, heaviest in enumerate(np.argsort(-mass)):
         core = np.zeros_like(region)
-        core[tuple(places[found.labels_ == label].T)] = True
+        core[tuple(places[found.labels_ == heaviest].T)] = True
         mask = soft_mask(core, _DILATION * box_px, _SOFT_EDGE * box_px, pixel_size_A=1)
         bodies.append(Body(mask, 2 if number == 0 else 1, sigma_angle_deg, sigma_offset_A))
     return bodies
@@ -121,6 +122,14 @@ def write_bodies(folder: Path, name: str, bodies: list[Body], pixel_size_A: floa
     with partial.open("w", encoding="utf-8") as stream:
         write_table(stream, "", columns)
     partial.rename(folder / name)
+
+
+def _without_islands(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a region without its small parts, which are noise."""
+    parts, _ = label(region)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return np.asarray(region & (sizes[parts] > _SMALLEST_PART * sizes.max()))
 
 
 def _numbers(table: Table, column: str, default: float) -> NDArray[np.float64]:
