@@ -24,14 +24,37 @@ def test_results_are_matched_by_dataset_id(tmp_path: Path) -> None:
     assert any("two" in note for note in collection.notes)
 
 
-def test_runs_of_one_method_are_told_apart(tmp_path: Path) -> None:
-    for seed, name in ((1, "a"), (2, "b"), (2, "c")):
+def test_seeds_of_one_method_are_one_variant_and_repeats_of_a_seed_are_not(tmp_path: Path) -> None:
+    for seed, name in ((1, "a"), (2, "b"), (3, "c"), (3, "d")):
         put(tmp_path / name, "result.json", result_card("ppca", "P") | {"seed": seed})
-    put(tmp_path / "d", "result.json", result_card("consensus", "C"))
+    put(tmp_path / "e", "result.json", result_card("consensus", "C"))
     (group,) = collect(tmp_path).groups
-    labels = [result.label for result in group.results]
-    assert labels == ["consensus", "ppca, seed 1", "ppca, seed 2 in b", "ppca, seed 2 in c"]
+    labels = [(result.variant, result.run) for result in group.results]
+    assert labels == [
+        ("consensus", ""),
+        ("ppca in c", ""),
+        ("ppca in d", ""),
+        ("ppca", "seed 1"),
+        ("ppca", "seed 2"),
+    ]
+    assert [result.label for result in group.results][-1] == "ppca, seed 2"
     assert len({result.colour for result in group.results}) == 4
+
+
+def test_options_that_differ_set_variants_apart(tmp_path: Path) -> None:
+    for seed, classes in ((1, 5), (2, 5), (1, 10)):
+        options = {"given": {"classes": classes, "iterations": 25}}
+        put(
+            tmp_path / f"{seed}-{classes}",
+            "result.json",
+            result_card("class3d", "C") | {"seed": seed, "options": options},
+        )
+    (group,) = collect(tmp_path).groups
+    assert [result.label for result in group.results] == [
+        "class3d (classes 10)",
+        "class3d (classes 5), seed 1",
+        "class3d (classes 5), seed 2",
+    ]
 
 
 def test_damaged_json_is_noted_and_the_rest_is_shown(tmp_path: Path) -> None:

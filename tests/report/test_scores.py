@@ -6,9 +6,11 @@ import pytest
 
 from cryoarena.report.collect import Group, ResultFolder, collect
 from cryoarena.report.coverage import partial_coverage
-from cryoarena.report.score_table import bars, value_text
+from cryoarena.report.pooling import pool
+from cryoarena.report.score_table import bars
 from cryoarena.report.scores import Entry, Statistic, label, read_scores, split_recommended, statistics
 from cryoarena.report.summary import summarise
+from cryoarena.report.text import value_text
 
 
 def entry(name: str, value: float, error: float = 0.01, normalised: float = np.nan) -> Entry:
@@ -18,6 +20,10 @@ def entry(name: str, value: float, error: float = 0.01, normalised: float = np.n
 
 def statistic(*entries: Entry, direction: str = "higher") -> Statistic:
     return Statistic("per-image-fsc", "standard/moving_mask/auc", direction, "", 0.2, 0.4, entries)
+
+
+def group_of(found: Statistic) -> Group:
+    return Group("d", None, tuple(entry.result for entry in found.entries))
 
 
 def test_recommended_statistics_come_first(bench: Path) -> None:
@@ -33,7 +39,8 @@ def test_metric_that_failed_as_a_whole_stands_beside_the_others(bench: Path) -> 
     pmn = next(s for s in statistics(group, read_scores(group, [])) if s.metric == "pmn")
     status = {e.result.label: (e.status, np.isfinite(e.value)) for e in pmn.entries}
     assert status == {"consensus": ("not_applicable", False), "ppca": ("ok", True)}
-    assert [e.result.label for e in pmn.best()] == ["ppca"]  # what is missing never ranks
+    ranks = {m.label: m.rank for m in pool(pmn, group)}
+    assert ranks == {"ppca": (1, 1), "consensus": None}  # what is missing never ranks
 
 
 def test_normalised_is_worked_out_where_the_table_lacks_it() -> None:
@@ -49,20 +56,21 @@ def test_normalised_is_worked_out_where_the_table_lacks_it() -> None:
 def test_unit_is_read_where_the_table_has_one(bench: Path) -> None:
     (group,) = collect(bench).groups
     table = read_scores(group, [])
-    units = {s.metric: (s.unit, bars(s, {}).unit) for s in statistics(group, table)}
+    units = {s.metric: (s.unit, bars(s, group, {}).unit) for s in statistics(group, table)}
     assert units == {"per-image-fsc": ("cycles/px", "cycles/px"), "pmn": ("%", "%")}
     assert {s.unit for s in statistics(group, table.drop(columns="unit"))} == {""}
 
 
 @pytest.mark.parametrize(("direction", "best"), [("higher", "b"), ("lower", "a")])
 def test_best_follows_the_direction(direction: str, best: str) -> None:
-    ranked = statistic(entry("a", 0.1), entry("b", 0.3), direction=direction).best()
-    assert ranked[0].result.label == best
+    found = statistic(entry("a", 0.1), entry("b", 0.3), direction=direction)
+    first, second = pool(found, group_of(found))
+    assert (first.label, first.rank, second.rank) == (best, (1, 1), (2, 2))
 
 
 def test_summary_names_the_winner_and_its_place() -> None:
-    found = (statistic(entry("ppca", 0.33, 0.006, 0.65), entry("consensus", 0.2, 0.006, 0.0)),)
-    (sentence,) = summarise(Group("d", None, ()), found, {})
+    found = statistic(entry("ppca", 0.33, 0.006, 0.65), entry("consensus", 0.2, 0.006, 0.0))
+    (sentence,) = summarise(group_of(found), (found,), {})
     assert sentence == (
         "ppca is best on per-image FSC AUC (moving region): 0.330 ± 0.006, 65 % of the way from the floor (0.200) "
         "to the ceiling (0.400); consensus follows with 0.200 ± 0.006."
@@ -70,7 +78,8 @@ def test_summary_names_the_winner_and_its_place() -> None:
 
 
 def test_summary_does_not_crown_a_tie() -> None:
-    (sentence,) = summarise(Group("d", None, ()), (statistic(entry("a", 0.30), entry("b", 0.31)),), {})
+    found = statistic(entry("a", 0.30), entry("b", 0.31))
+    (sentence,) = summarise(group_of(found), (found,), {})
     assert "b and a cannot be told apart" in sentence
 
 
@@ -90,11 +99,12 @@ def test_results_that_lack_particles_are_told_wherever_they_are_named(bench: Pat
     sentences = summarise(group, found, partial)
     assert sentences[0].startswith("ppca (4,812 of 5,000 particles) is best on")
     assert "ppca covers 4,812 of 5,000 particles; the others are not judged." in sentences
-    assert {row.covered for row in bars(found[0], partial).rows} == {"", "4,812 of 5,000 particles"}
+    assert {row.covered for row in bars(found[0], group, partial).rows} == {"", "4,812 of 5,000 particles"}
 
 
 def test_bar_places_floor_marker_and_ceiling_in_proportion() -> None:
-    laid = bars(statistic(entry("a", 0.3, 0.02)), {})
+    found = statistic(entry("a", 0.3, 0.02))
+    laid = bars(found, group_of(found), {})
     assert laid.floor_at is not None
     assert laid.ceiling_at is not None
     row = laid.rows[0]

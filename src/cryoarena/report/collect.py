@@ -6,6 +6,7 @@ from typing import Any
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
+from cryoarena.report.run_names import name_runs
 
 _INNER_FOLDERS = {"truth", "particles", "volumes", "model", "comparison"}
 _MAX_DEPTH = 3
@@ -36,14 +37,22 @@ class ResultFolder:
     Attributes:
         path: the folder.
         info: what is in `result.json`.
-        label: the method, with its seed where one method was run more than once.
-        colour: index into the page's palette; equal labels have equal colours.
+        variant: the method, with the options that set it apart where it was run with several. Runs of one variant on
+            one dataset differ in their seed alone and are pooled.
+        colour: index into the page's palette; equal variants have equal colours.
+        run: the seed, where there are several runs of the variant.
     """
 
     path: Path
     info: dict[str, Any]
-    label: str
+    variant: str
     colour: int
+    run: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return the variant and the run."""
+        return f"{self.variant}, {self.run}" if self.run else self.variant
 
     @property
     def method(self) -> str:
@@ -125,8 +134,11 @@ def _group(
     members: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
     for path, info in results:
         members.setdefault(str((info.get("dataset") or {}).get("id")), []).append((path, info))
-    labels = {identity: _labels(runs) for identity, runs in members.items()}
-    palette = sorted({label for group in labels.values() for label in group})
+    named = {
+        identity: name_runs([info for _, info in runs], [path.name for path, _ in runs])
+        for identity, runs in members.items()
+    }
+    palette = sorted({variant for names in named.values() for variant, _ in names})
     groups = []
     for identity, runs in members.items():
         dataset = by_id.get(identity)
@@ -134,22 +146,11 @@ def _group(
         if dataset is None:
             notes.append(f"The dataset folder of {name} is not below this folder: there is no truth to show.")
         group = [
-            ResultFolder(path, info, label, palette.index(label))
-            for (path, info), label in zip(runs, labels[identity], strict=True)
+            ResultFolder(path, info, variant, palette.index(variant), run)
+            for (path, info), (variant, run) in zip(runs, named[identity], strict=True)
         ]
         groups.append(Group(name, dataset, tuple(sorted(group, key=lambda result: result.label))))
     for identity, dataset in by_id.items():
         if identity not in members:
             notes.append(f"No result was found for the dataset in {dataset.path.name}.")
     return tuple(sorted(groups, key=lambda group: group.name))
-
-
-def _labels(runs: list[tuple[Path, dict[str, Any]]]) -> list[str]:
-    """Call a run by its method; add the seed, then the folder, as far as needed to tell runs apart."""
-    names = [str((info.get("method") or {}).get("name") or "unnamed method") for _, info in runs]
-    with_seed = [f"{name}, seed {info.get('seed')}" for name, (_, info) in zip(names, runs, strict=True)]
-    with_folder = [f"{name} in {path.name}" for name, (path, _) in zip(with_seed, runs, strict=True)]
-    return [
-        name if names.count(name) == 1 else seed if with_seed.count(seed) == 1 else folder
-        for name, seed, folder in zip(names, with_seed, with_folder, strict=True)
-    ]

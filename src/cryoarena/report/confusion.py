@@ -1,5 +1,6 @@
 """The confusion matrices of the results: which true states fell into which classes."""
 
+from collections.abc import Sequence
 from math import isqrt
 from typing import Any
 
@@ -42,7 +43,7 @@ def confusion_payload(sources: list[CurveSource], truth: Truth, notes: list[str]
     return {"matrices": list(found.values()), "captions": _captions(truth)} if found else None
 
 
-def _square(cells: list[float | None]) -> NDArray[np.float32] | None:
+def _square(cells: Sequence[float | None]) -> NDArray[np.float32] | None:
     side = isqrt(len(cells))
     if side == 0 or side**2 != len(cells):
         return None
@@ -50,7 +51,7 @@ def _square(cells: list[float | None]) -> NDArray[np.float32] | None:
 
 
 def _spread(curve: dict[str, Any], mean: NDArray[np.float32]) -> str:
-    spread = _square(curve.get("spread") or [])
+    spread = _square(curve.get("spread", []))
     return pack(spread) if spread is not None and spread.shape == mean.shape and spread.any() else ""
 
 

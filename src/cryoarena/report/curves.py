@@ -32,7 +32,7 @@ def curves_payload(sources: list[CurveSource], dataset: DatasetFolder | None) ->
                     "kind": source.kind,
                     "x": finite_list(entry["scale"] * np.asarray(curve["x"], np.float64)),
                     "mean": finite_list(curve["mean"]),
-                    "spread": finite_list(curve.get("spread") or []),
+                    "spread": finite_list(curve.get("spread", [])),
                 }
             )
     with_methods = [entry for entry in found.values() if any(s["kind"] == "method" for s in entry["series"])]

@@ -18,7 +18,7 @@ def latent_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, An
     """Return what the scatter plots need, or None when no result has an embedding."""
     embeddings = []
     for result in group.results:
-        loaded = _read_embedding(result, notes)
+        loaded = read_embedding(result, notes)
         if loaded is not None:
             embeddings.append((result, *loaded))
     if not embeddings:
@@ -60,7 +60,8 @@ def _cv(cv: dict[str, Any], values: NDArray[np.float32]) -> dict[str, Any]:
     }
 
 
-def _read_embedding(result: ResultFolder, notes: list[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+def read_embedding(result: ResultFolder, notes: list[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Return particle ids (N,) and latents (N, d) of a run, or None and a note where they cannot be had."""
     if result.status != "ok":
         return None
     try:
@@ -79,7 +80,7 @@ def _read_embedding(result: ResultFolder, notes: list[str]) -> tuple[NDArray[np.
 def _plot(
     result: ResultFolder, own: NDArray[np.int64], latent: NDArray[np.float64], ids: NDArray[np.int64]
 ) -> dict[str, Any]:
-    values, names = _axes(latent)
+    values, names = principal_axes(latent)
     order = np.argsort(own)
     position = np.clip(np.searchsorted(own[order], ids), 0, len(own) - 1)
     rows = order[position]
@@ -109,7 +110,7 @@ def _plot(
     }
 
 
-def _axes(latent: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]:
+def principal_axes(latent: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]:
     """Return the latent itself for d ≤ 2, else its leading principal components; with axis names."""
     d = latent.shape[1]
     if d <= 2:

@@ -21,16 +21,19 @@ from cryoarena.report.curves import curves_payload
 from cryoarena.report.gallery import Gallery, make_gallery
 from cryoarena.report.history import HistoryPlot, history_plots
 from cryoarena.report.latent import latent_payload
+from cryoarena.report.overall import Overall, overall
 from cryoarena.report.packing import data_uri, script_json
+from cryoarena.report.pooling import pool
 from cryoarena.report.provenance import dataset_facts, flat_rows, memory_text, seconds_text
-from cryoarena.report.score_table import Bars, bars
-from cryoarena.report.scores import read_limit, read_scores, split_recommended, statistics
+from cryoarena.report.score_table import Bars, bars, percent, rank_text
+from cryoarena.report.scores import Statistic, read_limit, read_scores, split_recommended, statistics
+from cryoarena.report.shown_runs import shown_runs
 from cryoarena.report.summary import summarise
 from cryoarena.report.truth import read_truth
 from cryoarena.report.volumes_3d import volumes_payload
 
 _HERE = Path(__file__).resolve().parent
-_SCRIPTS = ("start.js", "scatter.js", "curves.js", "confusion.js", "surface.js", "viewers.js")
+_SCRIPTS = ("start.js", "scatter.js", "curves.js", "confusion.js", "surface.js", "slices.js", "viewers.js")
 
 T = TypeVar("T")
 
@@ -59,6 +62,7 @@ class _Part:
     title: str
     summary: list[str]
     facts: list[tuple[str, str]]
+    found: tuple[Statistic, ...]
     recommended: list[Bars]
     rest: list[Bars]
     gallery: Gallery | None
@@ -89,6 +93,10 @@ def write_report(directory: Path, output: Path) -> None:
     )
     html = environment.get_template("page.html.j2").render(
         parts=parts,
+        overall=_overall(parts),
+        percent=percent,
+        rank_text=rank_text,
+        rank_source="Mogstad et al. 2024, doi:10.1093/restud/rdad006",
         notes=collection.notes,
         directory=directory.resolve().name,
         version=_version(),
@@ -118,13 +126,14 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
     recommended, rest = split_recommended(found)
     partial = partial_coverage(table)
     dataset = group.dataset
+    shown = shown_runs(group, found)
     gallery = _noted(notes, "The particle gallery", lambda: make_gallery(dataset, truth, notes)) if dataset else None
     sources = _noted(notes, "The curves", lambda: curve_sources(group, notes)) or []
     payload = {
-        "latent": _noted(notes, "The latents", lambda: latent_payload(group, truth, notes)),
+        "latent": _noted(notes, "The latents", lambda: latent_payload(shown, truth, notes)),
         "curves": _noted(notes, "The curves", lambda: curves_payload(sources, dataset)) or [],
         "confusion": _noted(notes, "The confusion matrices", lambda: confusion_payload(sources, truth, notes)),
-        "volumes": _noted(notes, "The maps", lambda: volumes_payload(group, truth, notes)),
+        "volumes": _noted(notes, "The maps", lambda: volumes_payload(shown, truth, notes)),
     }
     card = dict(dataset.info.get("card") or {}) if dataset else {}
     return _Part(
@@ -133,8 +142,9 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
         str(card.get("title") or ""),
         summarise(group, found, partial),
         dataset_facts(group),
-        [bars(statistic, partial) for statistic in recommended],
-        [bars(statistic, partial) for statistic in rest],
+        found,
+        [bars(statistic, group, partial) for statistic in recommended],
+        [bars(statistic, group, partial) for statistic in rest],
         gallery,
         payload,
         "continuous" in str(card.get("kind") or ""),
@@ -143,6 +153,22 @@ def _part(key: str, group: Group, tables: list[pd.DataFrame]) -> _Part:
         _dataset_notes(dataset) if dataset else [],
         list(dict.fromkeys(notes)),
     )
+
+
+def _overall(parts: list[_Part]) -> list[Overall]:
+    """Return the leaderboards over all datasets, one per recommended statistic."""
+    recommended = [split_recommended(part.found)[0] for part in parts]
+    names = dict.fromkeys((s.metric, s.name, s.label) for statistics_ in recommended for s in statistics_)
+    boards = []
+    for metric, name, label in names:
+        found = [
+            (part.group.name, pool(statistic, part.group))
+            for part, chosen in zip(parts, recommended, strict=True)
+            for statistic in chosen
+            if (statistic.metric, statistic.name) == (metric, name)
+        ]
+        boards.append(overall(label, f"{metric}/{name}", found))
+    return [board for board in boards if board is not None]
 
 
 def _dataset_notes(dataset: DatasetFolder) -> list[str]:

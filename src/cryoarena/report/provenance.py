@@ -3,6 +3,7 @@
 from typing import Any
 
 from cryoarena.report.collect import Group
+from cryoarena.report.text import plain
 
 
 def dataset_facts(group: Group) -> list[tuple[str, str]]:
@@ -12,7 +13,7 @@ def dataset_facts(group: Group) -> list[tuple[str, str]]:
     if isinstance(images := recipe.get("images"), int):
         facts.append((f"{images:,}", "particle images"))
     if recipe.get("box_px") and recipe.get("pixel_size_A"):
-        facts.append((f"{recipe['box_px']} px", f"box at {_value(recipe['pixel_size_A'])} Å per pixel"))
+        facts.append((f"{recipe['box_px']} px", f"box at {plain(recipe['pixel_size_A'])} Å per pixel"))
     if isinstance(snr := recipe.get("snr"), int | float):
         box = recipe.get("snr_box_px")
         at = f" at box {box}" if box and box != recipe.get("box_px") else ""
@@ -31,7 +32,7 @@ def flat_rows(data: Any, prefix: str = "") -> list[tuple[str, str]]:
         return rows
     for key, value in data.items():
         name = f"{prefix}{key}"
-        rows += flat_rows(value, f"{name}.") if isinstance(value, dict) and value else [(name, _value(value))]
+        rows += flat_rows(value, f"{name}.") if isinstance(value, dict) and value else [(name, plain(value))]
     return rows
 
 
@@ -49,14 +50,3 @@ def memory_text(number_of_bytes: Any) -> str:
     if not isinstance(number_of_bytes, int | float):
         return "not recorded"
     return f"{number_of_bytes / 1e9:.2f} GB" if number_of_bytes >= 1e9 else f"{number_of_bytes / 1e6:.0f} MB"
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = ", ".join(_value(item) for item in value) if isinstance(value, list | tuple) else str(value)
-    return text if len(text) <= 160 else f"{text[:157]}…"

@@ -7,18 +7,24 @@ import numpy as np
 
 from cryoarena.errors import UserError
 from cryoarena.metrics.base import metrics
+from cryoarena.report.collect import Group
+from cryoarena.report.coverage import covered_text
+from cryoarena.report.pooling import Pooled, pool
 from cryoarena.report.scores import Statistic
+from cryoarena.report.text import number, value_text
 
 
 @dataclass(frozen=True)
 class BarRow:
     """One method's line of the table; positions are percentages of the bar's width, None where unknown.
 
-    `covered` is empty where the result has all particles, else it tells how many.
+    `covered` is empty where the results have all particles, else it tells how many.
     """
 
+    rank: str
     label: str
     colour: int
+    runs: str
     covered: str
     value: str
     error: str
@@ -27,6 +33,7 @@ class BarRow:
     reason: str
     marker: float | None
     whisker: tuple[float, float] | None
+    seeds: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,16 @@ class Bars:
     rows: tuple[BarRow, ...]
 
 
-def bars(statistic: Statistic, partial: Mapping[str, str]) -> Bars:
-    """Lay out one statistic; `partial` tells how many particles a result has, by its label, where it lacks some."""
+def bars(statistic: Statistic, group: Group, partial: Mapping[str, str]) -> Bars:
+    """Lay out one statistic, the methods of `group` pooled over their seeds and the best first.
+
+    `partial` tells how many particles a result has, by its label, where it lacks some.
+    """
+    methods = pool(statistic, group)
     ends = [statistic.floor, statistic.ceiling]
-    for entry in statistic.entries:
-        error = np.nan_to_num(entry.standard_error)
-        ends += [entry.value - error, entry.value + error]
+    for method in methods:
+        error = np.nan_to_num(method.standard_error)
+        ends += [method.value - error, method.value + error, *(entry.value for entry in method.seeds)]
     finite = [end for end in ends if np.isfinite(end)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     margin = 0.06 * (high - low) or 0.5
@@ -62,20 +73,24 @@ def bars(statistic: Statistic, partial: Mapping[str, str]) -> Bars:
         return round(float(100 * (value - low + margin) / (high - low + 2 * margin)), 2)
 
     rows = []
-    for entry in statistic.entries:
-        marker = place(entry.value)
-        left, right = place(entry.value - entry.standard_error), place(entry.value + entry.standard_error)
+    for method in methods:
+        marker = place(method.value)
+        left, right = place(method.value - method.standard_error), place(method.value + method.standard_error)
+        seeds = [place(entry.value) for entry in method.seeds] if len(method.seeds) > 1 else []
         rows.append(
             BarRow(
-                entry.result.label,
-                entry.result.colour,
-                partial.get(entry.result.label, ""),
-                *_value_and_error(entry.value, entry.standard_error),
-                f"{100 * entry.normalised + 0.0:z.0f} %" if np.isfinite(entry.normalised) else "",
-                entry.status,
-                entry.reason,
+                rank_text(method.rank),
+                method.label,
+                method.colour,
+                _runs_text(method),
+                covered_text(method, partial),
+                *_value_and_error(method.value, method.standard_error),
+                percent(method.normalised),
+                method.status,
+                method.reason,
                 marker,
                 (left, right) if left is not None and right is not None else None,
+                tuple(seed for seed in seeds if seed is not None),
             )
         )
     return Bars(
@@ -93,25 +108,23 @@ def bars(statistic: Statistic, partial: Mapping[str, str]) -> Bars:
     )
 
 
-def value_text(value: float, error: float) -> str:
-    """Write `0.329 ± 0.006`: the error with one digit (two from 1 to 2.9), the value to match."""
-    if not np.isfinite(error) or error <= 0:
-        return number(value)
-    if error < 1e-4 * abs(value):
-        return number(value)
-    exponent = int(np.floor(np.log10(error)))
-    decimals = int(np.clip((1 if error / 10**exponent < 3 else 0) - exponent, 0, 6))
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+def rank_text(rank: tuple[int, int] | None) -> str:
+    """Write the ranks that the errors allow; a dash where there is no score."""
+    if rank is None:
+        return "–"
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Write a number with a few significant digits; empty where it is not finite."""
-    if not np.isfinite(value):
+def percent(share: float) -> str:
+    """Write a share in per cent; empty where it is unknown."""
+    return f"{100 * share + 0.0:z.0f} %" if np.isfinite(share) else ""
+
+
+def _runs_text(method: Pooled) -> str:
+    scored, runs = len(method.seeds), method.runs
+    if runs == 1:
         return ""
-    if value == 0:
-        return "0"
-    decimals = int(np.clip(digits - 1 - np.floor(np.log10(abs(value))), 0, 6))
-    return f"{value:.{min(decimals, 3)}f}" if 1e-2 <= abs(value) < 1e5 else f"{value:.{digits}g}"
+    return f"{scored} of {runs} seeds" if scored < runs else f"{runs} seeds"
 
 
 def _value_and_error(value: float, error: float) -> tuple[str, str]:

@@ -76,11 +76,6 @@ class Statistic:
         """Return the statistic in words."""
         return label(self.metric, self.name)
 
-    def best(self) -> list[Entry]:
-        """Return the scored entries, best first."""
-        scored = [entry for entry in self.entries if np.isfinite(entry.value)]
-        return sorted(scored, key=lambda entry: entry.value, reverse=self.direction != "lower")
-
 
 def label(metric: str, statistic: str) -> str:
     """Put `per-image-fsc`, `standard/moving_mask/auc` into words."""

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from cryoarena.report.collect import Group
-from cryoarena.report.score_table import number, value_text
-from cryoarena.report.scores import Entry, Statistic, split_recommended
+from cryoarena.report.coverage import covered_text
+from cryoarena.report.pooling import Pooled, pool
+from cryoarena.report.scores import Statistic, split_recommended
+from cryoarena.report.text import number, value_text
 
 
 def summarise(group: Group, found: tuple[Statistic, ...], partial: Mapping[str, str]) -> list[str]:
@@ -17,32 +19,33 @@ def summarise(group: Group, found: tuple[Statistic, ...], partial: Mapping[str, 
         found: their scores.
         partial: label of a result that lacks particles -> how many it has.
     """
-    ranked = [(statistic, statistic.best()) for statistic in split_recommended(found)[0]]
-    sentences = [_sentence(statistic, entries, partial) for statistic, entries in ranked if entries]
+    boards = [(statistic, pool(statistic, group)) for statistic in split_recommended(found)[0]]
+    ranked = [(statistic, [method for method in board if method.rank]) for statistic, board in boards]
+    sentences = [_sentence(statistic, methods, partial) for statistic, methods in ranked if methods]
     lacking = [f"{label} covers {covered}; the others are not judged." for label, covered in partial.items()]
     return (sentences or ["None of these runs has a score yet."]) + lacking + _silent_runs(group)
 
 
-def _sentence(statistic: Statistic, ranked: list[Entry], partial: Mapping[str, str]) -> str:
-    def name(entry: Entry) -> str:
-        label = entry.result.label
-        return f"{label} ({partial[label]})" if label in partial else label
+def _sentence(statistic: Statistic, ranked: list[Pooled], partial: Mapping[str, str]) -> str:
+    def name(method: Pooled) -> str:
+        covered = covered_text(method, partial)
+        return f"{method.label} ({covered})" if covered else method.label
 
     best = ranked[0]
     what = statistic.label[0].lower() + statistic.label[1:]
     value, place = value_text(best.value, best.standard_error), _place(statistic, best)
-    alike = [entry for entry in ranked[1:] if _alike(best, entry)]
+    alike = [method for method in ranked[1:] if method.rank and method.rank[0] == 1]
     if len(ranked) == 1:
         return f"{name(best)} reaches {value} on {what}{place}."
     if alike:
-        names = " and ".join(name(entry) for entry in [best, *alike])
+        names = ", ".join(name(method) for method in [best, *alike][:-1]) + f" and {name(alike[-1])}"
         return f"{names} cannot be told apart on {what}: {value}{place}."
     second = ranked[1]
     next_one = f"{name(second)} follows with {value_text(second.value, second.standard_error)}"
     return f"{name(best)} is best on {what}: {value}{place}; {next_one}."
 
 
-def _place(statistic: Statistic, best: Entry) -> str:
+def _place(statistic: Statistic, best: Pooled) -> str:
     if not np.isfinite(best.normalised):
         return ""
     floor, ceiling = number(statistic.floor), number(statistic.ceiling)
@@ -51,12 +54,6 @@ def _place(statistic: Statistic, best: Entry) -> str:
     if best.normalised <= 0:
         return f", no better than the floor ({floor})"
     return f", {100 * best.normalised:.0f} % of the way from the floor ({floor}) to the ceiling ({ceiling})"
-
-
-def _alike(one: Entry, other: Entry) -> bool:
-    """Tell whether two scores differ by less than two standard errors of their difference."""
-    spread = 2 * np.hypot(np.nan_to_num(one.standard_error), np.nan_to_num(other.standard_error))
-    return bool(abs(one.value - other.value) < spread)
 
 
 def _silent_runs(group: Group) -> list[str]:

@@ -91,6 +91,7 @@ def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, A
         "pictures": store.pictures,
         "moving": _moving(group, frame, geometry, notes),
         "start": _start_view(group),
+        "slice": _start_slice(group, frame),
     }
 
 
@@ -112,6 +113,20 @@ def _start_view(group: Group) -> list[float]:
         except UserError:  # noted where the moving region is marked
             chosen = 0
     return [float(number) for number in (along_z * turns[chosen]).as_quat()]
+
+
+def _start_slice(group: Group, frame: _Frame) -> tuple[int, float]:
+    """Return the axis (z, y, x) and the position (0 to 1) of the slice through most of the moving region."""
+    path = None if group.dataset is None else group.dataset.path / "truth" / "mask_moving.mrc"
+    try:
+        mask = None if path is None else read_volume(path)[0][frame.crop]
+    except UserError:  # noted where the moving region is marked
+        mask = None
+    if mask is None or not mask.any():
+        return 0, 0.5
+    cuts = [mask.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    axis = int(np.argmax([cut.max() for cut in cuts]))
+    return axis, round(float(np.argmax(cuts[axis]) / max(len(cuts[axis]) - 1, 1)), 2)
 
 
 def _truth_files(group: Group, truth: Truth, notes: list[str]) -> dict[int, Path]:

@@ -1,7 +1,9 @@
 "use strict";
-// Linked 3-D views of the truth and the reconstructions, and the slider that also moves their projections.
+// Linked views of the truth and two reconstructions, and the slider that moves them and their projections.
 (() => {
   const RADIUS = 30; // scene units; 3Dmol's camera stands 150 away and looks through 20°
+  const MAX_SECTIONS = 4; // browsers keep 16 WebGL contexts; a section has three
+  const alive = []; // sections that hold contexts, the one shown last at the end
 
   function hasWebGL() {
     if (typeof $3Dmol === "undefined" || typeof DecompressionStream === "undefined") return false;
@@ -11,27 +13,36 @@
   }
 
   function viewerSection(section, payload) {
-    const slider = section.querySelector(".conformation");
-    const level = section.querySelector(".level");
-    const movingBox = section.querySelector(".moving");
-    const play = section.querySelector(".play");
+    const find = (selector) => section.querySelector(selector);
+    const slider = find(".conformation");
+    const level = find(".level");
+    const movingBox = find(".moving");
+    const play = find(".play");
+    const axis = find(".slice-axis");
+    const position = find(".slice-at");
     const figures = [...section.querySelectorAll(".view")];
     const maps = new Map();
-    const views = [];
+    let views = [];
+    let mode = "surface";
     let moving = null;
     let drawn = 0;
     let timer = null;
 
+    const columnOf = (place) => (place === 0 ? 0 : Number(figures[place].querySelector("select.method").value));
+    const mapOf = (column) => payload.conformations[slider.value].maps[column];
+
     function showPictures() {
       const conformation = payload.conformations[slider.value];
-      const which = section.querySelector(".which");
-      which.replaceChildren(Object.assign(document.createElement("b"), { textContent: conformation.title }), ` ${conformation.caption}`);
+      find(".which").replaceChildren(Object.assign(document.createElement("b"), { textContent: conformation.title }), ` ${conformation.caption}`);
       slider.setAttribute("aria-valuetext", `${conformation.title} ${conformation.caption}`);
-      figures.forEach((figure, column) => {
-        const at = conformation.maps[column];
+      figures.forEach((figure, place) => {
+        const column = columnOf(place);
+        const at = mapOf(column);
         const image = figure.querySelector(".projection");
         image.hidden = at === null;
+        image.alt = `Projections of ${payload.columns[column].label} along z, y and x`;
         figure.querySelector(".absent").hidden = at !== null;
+        if (place) figure.querySelector(".own").style.background = CryoArena.methodColour(payload.columns[column].colour);
         if (at !== null) image.src = payload.pictures[at];
       });
       CryoArena.state.conformation = Number(slider.value);
@@ -44,10 +55,10 @@
 
     async function showSurfaces() {
       const mine = ++drawn;
-      const conformation = payload.conformations[slider.value];
-      for (const [column, view] of views.entries()) {
-        const at = conformation.maps[column];
-        const key = `${at} ${level.value} ${movingBox?.checked} ${CryoArena.css("--surface")}`;
+      for (const [place, view] of views.entries()) {
+        const column = columnOf(place);
+        const at = mapOf(column);
+        const key = `${at} ${column} ${level.value} ${movingBox?.checked} ${CryoArena.css("--surface")}`;
         if (view.key === key) continue;
         const data = at === null ? null : await voxels(at);
         if (mine !== drawn) return; // the slider has moved on meanwhile
@@ -57,6 +68,41 @@
         view.viewer.render();
       }
       CryoArena.state.surfaces = { conformation: Number(slider.value), level: Number(level.value), triangles: views.map((v) => v.viewer.triangles) };
+    }
+
+    async function showSlices() {
+      const mine = ++drawn;
+      const truthAt = mapOf(0);
+      const plane = async (at) => CryoArena.slices.plane(await voxels(at), payload.shape, Number(axis.value), Number(position.value));
+      const truth = truthAt === null ? null : await plane(truthAt);
+      for (const [place, figure] of figures.entries()) {
+        const at = mapOf(columnOf(place));
+        const own = at === null ? null : await plane(at);
+        if (mine !== drawn) return;
+        const canvas = figure.querySelector(".slice");
+        const against = mode === "difference" && place > 0 ? truth : null;
+        if (own) CryoArena.slices.draw(canvas, own, against, payload.level);
+        else CryoArena.slices.clear(canvas);
+      }
+      const side = payload.shape[axis.value] - 1;
+      find(".slice-value").textContent = `${Math.round((position.value - 0.5) * side * payload.voxel_A)} Å`;
+      CryoArena.state.slices = { conformation: Number(slider.value), mode, axis: Number(axis.value), position: Number(position.value) };
+    }
+
+    const show = () => (mode === "surface" ? showSurfaces() : showSlices());
+
+    function setMode(chosen) {
+      mode = chosen;
+      for (const button of section.querySelectorAll(".mode")) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+      for (const figure of figures) {
+        figure.querySelector(".gl").classList.toggle("off", mode !== "surface"); // never of no size: WebGL would complain
+        figure.querySelector(".slice").hidden = mode === "surface";
+      }
+      find(".for-surface").hidden = mode !== "surface";
+      find(".for-slice").hidden = mode === "surface";
+      find(".difference-key").hidden = mode !== "difference";
+      if (mode === "surface") views.forEach((view) => view.viewer.resize());
+      show();
     }
 
     function addSurface(viewer, data, colourIndex) {
@@ -95,32 +141,66 @@
       for (const { viewer } of views) viewer.setView([0, 0, 0, 150 - 0.6 * distance, ...payload.start], true);
     }
 
-    async function start() {
-      if (!hasWebGL()) {
-        section.classList.add("flat");
-        section.querySelector(".no-3d").hidden = false;
-        CryoArena.state.webgl = false;
+    function stayFlat() {
+      section.classList.add("flat");
+      find(".no-3d").hidden = false;
+      CryoArena.state.webgl = false;
+      setMode("slice");
+    }
+
+    /** Make the 3-D views; the section that was shown longest ago gives its contexts back. */
+    async function wake() {
+      const before = alive.findIndex((other) => other.section === section);
+      if (before >= 0) {
+        alive.push(...alive.splice(before, 1));
         return;
       }
-      if (payload.moving) moving = await CryoArena.unpack(payload.moving, Uint8Array);
+      alive.push({ section, sleep });
+      if (alive.length > MAX_SECTIONS) alive.shift().sleep();
+      if (payload.moving && !moving) moving = await CryoArena.unpack(payload.moving, Uint8Array);
       for (const figure of figures) {
         const box = figure.querySelector(".gl");
         const viewer = $3Dmol.createViewer(box, { backgroundColor: CryoArena.css("--surface"), disableFog: true, antialias: true });
         viewer.setSlab(-100, 100);
         views.push({ viewer, box, key: "" });
-        guardWheel(box);
-        box.addEventListener("keydown", (event) => turn(viewer, event));
       }
       for (const a of views) for (const b of views) if (a !== b) a.viewer.linkViewer(b.viewer);
       reset();
-      await showSurfaces();
+      await show();
       reset();
-      new ResizeObserver(() => views.forEach((view) => view.viewer.resize())).observe(section);
+      CryoArena.state.webgl = true;
+    }
+
+    function sleep() {
+      for (const { box } of views) {
+        box.querySelector("canvas")?.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext();
+        box.replaceChildren();
+      }
+      views = [];
+    }
+
+    function start() {
+      for (const figure of figures) {
+        const box = figure.querySelector(".gl");
+        guardWheel(box);
+        box.addEventListener("keydown", (event) => {
+          const view = views.find((other) => other.box === box);
+          if (view) turn(view.viewer, event);
+        });
+      }
+      if (!hasWebGL()) {
+        stayFlat();
+        return;
+      }
+      new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && wake(), { rootMargin: "200px" }).observe(section);
+      new ResizeObserver(() => {
+        if (mode === "surface") views.forEach((view) => view.viewer.resize());
+        else show();
+      }).observe(section);
       CryoArena.onTheme(() => {
         for (const view of views) view.viewer.setBackgroundColor(CryoArena.css("--surface"), 1);
-        showSurfaces();
+        changed();
       });
-      CryoArena.state.webgl = true;
     }
 
     /** The wheel scrolls the page until a view has been clicked. */
@@ -143,7 +223,7 @@
 
     function changed() {
       showPictures();
-      showSurfaces();
+      show();
     }
 
     function setPlaying(on) {
@@ -157,12 +237,15 @@
     }
 
     slider.addEventListener("input", changed);
+    for (const select of section.querySelectorAll("select.method")) select.addEventListener("change", changed);
+    for (const button of section.querySelectorAll(".mode")) button.addEventListener("click", () => setMode(button.dataset.mode));
+    for (const input of [axis, position]) input.addEventListener("input", show);
     level.addEventListener("input", () => {
-      section.querySelector(".level-value").textContent = Number(level.value).toFixed(2);
-      showSurfaces();
+      find(".level-value").textContent = Number(level.value).toFixed(2);
+      show();
     });
-    movingBox?.addEventListener("change", showSurfaces);
-    section.querySelector(".reset").addEventListener("click", reset);
+    movingBox?.addEventListener("change", show);
+    find(".reset").addEventListener("click", reset);
     play.addEventListener("click", () => setPlaying(timer === null));
     play.hidden = payload.conformations.length < 2;
     slider.disabled = payload.conformations.length < 2;
