@@ -106,7 +106,7 @@ def set_range(browser: webdriver.Chrome, selector: str, value: float) -> None:
     )
 
 
-@pytest.mark.parametrize("width", [1400, 500])
+@pytest.mark.parametrize("width", [1400, 400])
 def test_page_opens_without_errors_or_overflow(chromium: webdriver.Chrome, page: Path, width: int) -> None:
     browser = opened(chromium, page, width)
     severe = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
@@ -232,6 +232,23 @@ def test_curve_selector_changes_the_plot(chromium: webdriver.Chrome, page: Path)
     )
     assert browser.execute_script("return CryoArena.state.curve") == "per-image-fsc/standard/mask"
     assert browser.execute_script(line) != first
+
+
+def test_figures_are_saved_as_shown(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    for selector, name, kind in (
+        ("section.curves [data-save=svg]", "turning-arm-per-image-fsc-moving-region.svg", "image/svg+xml"),
+        ("section.curves [data-save=png]", "turning-arm-per-image-fsc-moving-region.png", "image/png"),
+        ("section.curves [data-save=csv]", "turning-arm-per-image-fsc-moving-region.csv", "text/csv"),
+        (".confusion-plot [data-save=csv]", "turning-arm-consensus.csv", "text/csv"),
+        (".scatter [data-save=png]", "turning-arm-ppca.png", "image/png"),
+    ):
+        browser.execute_script("CryoArena.state.saved = null; document.querySelector(arguments[0]).click()", selector)
+        wait(browser, "return CryoArena.state.saved")
+        saved = browser.execute_script("return CryoArena.state.saved")
+        assert (saved["name"], saved["type"]) == (name, kind)
+        assert saved["size"] > 150
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 CELL = """

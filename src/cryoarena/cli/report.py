@@ -1,24 +1,40 @@
-"""`cryoarena report`: write the page."""
+"""`cryoarena report`: write the page, or a site of pages."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+_LARGEST_PAGE_BYTES = 25_000_000
+
 
 def report(
-    directory: Annotated[Path, typer.Argument(help="Folder that holds datasets and scored results, at any depth.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="HTML file.")] = Path("report.html"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIRECTORY...", help="Folders that hold datasets and scored results.")
+    ],
+    out: Annotated[str, typer.Option("-o", "--out", help="HTML file, or a folder (DIR/) for a site.")] = "report.html",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file, or a site written before.")] = False,
 ) -> None:
-    """Write one self-contained page with data, results and scores.
+    """Write one self-contained page with data, results and scores; or a folder with a page per dataset and result.
 
-    Example: [bold]cryoarena report bench -o report.html[/bold]
+    Examples: [bold]cryoarena report bench -o report.html[/bold] · [bold]cryoarena report bench other -o site/[/bold]
     """
     from cryoarena.errors import UserError
     from cryoarena.report.page import write_report
+    from cryoarena.report.site import write_site
 
-    if out.exists() and not overwrite:
+    path = Path(out)
+    is_site = out.endswith("/") or path.is_dir()
+    if path.exists() and not overwrite:
         raise UserError(f"{out} exists; add --overwrite to replace it or choose another -o")
-    write_report(directory, out)
-    print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
+    if is_site:
+        write_site(directories, path)
+        print(f"open {path / 'index.html'}")
+        return
+    if len(directories) > 1:
+        raise UserError(f"one page shows one folder; for {len(directories)} give a folder: -o {path.stem}/")
+    write_report(directories[0], path)
+    size = path.stat().st_size
+    print(f"{out} ({size / 1e6:.1f} MB)")
+    if size > _LARGEST_PAGE_BYTES:
+        print(f"This page is large; `-o {path.stem}/` writes a folder with a page per dataset.")

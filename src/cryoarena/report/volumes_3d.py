@@ -52,7 +52,7 @@ class _Frame:
 def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, Any] | None:
     """Return what the 3-D viewers need, or None when there is no map at all."""
     truth_files = _truth_files(group, truth, notes)
-    compared = {result.label: _compared(result) for result in group.results if result.status == "ok"}
+    compared = {result.label: compared_maps(result) for result in group.results if result.status == "ok"}
     for name, files in compared.items():
         if not files:
             notes.append(f"{name} has no maps to show; `cryoarena score` writes comparison/conformation_XXXX.mrc.")
@@ -129,22 +129,31 @@ def _start_slice(group: Group, frame: _Frame) -> tuple[int, float]:
     return axis, round(float(np.argmax(cuts[axis]) / max(len(cuts[axis]) - 1, 1)), 2)
 
 
+def true_maps(group: Group, truth: Truth) -> dict[int, Path]:
+    """Return the true maps of a dataset that are there, by conformation."""
+    return {conformation: path for conformation, path in _listed(group, truth).items() if path.is_file()}
+
+
 def _truth_files(group: Group, truth: Truth, notes: list[str]) -> dict[int, Path]:
-    if group.dataset is None or truth.conformations is None:
-        return {}
-    folder = group.dataset.path / "truth" / "volumes"
-    files = {
-        int(row["conformation"]): folder / str(row["volume"])
-        for row in truth.conformations.to_dict("records")
-        if row.get("volume")
-    }
-    present = {conformation: path for conformation, path in files.items() if path.is_file()}
+    files, present = _listed(group, truth), true_maps(group, truth)
     if len(present) < len(files):
         notes.append(f"{len(files) - len(present)} of {len(files)} true maps of {group.name} are missing.")
     return present
 
 
-def _compared(result: ResultFolder) -> dict[int, Path]:
+def _listed(group: Group, truth: Truth) -> dict[int, Path]:
+    if group.dataset is None or truth.conformations is None:
+        return {}
+    folder = group.dataset.path / "truth" / "volumes"
+    return {
+        int(row["conformation"]): folder / str(row["volume"])
+        for row in truth.conformations.to_dict("records")
+        if row.get("volume")
+    }
+
+
+def compared_maps(result: ResultFolder) -> dict[int, Path]:
+    """Return the maps of a result that scoring put beside the true ones, by conformation."""
     files = sorted((result.path / "comparison").glob("conformation_*.mrc"))
     return {int(path.stem.split("_")[1]): path for path in files if path.stem.split("_")[1].isdigit()}
 

@@ -61,6 +61,11 @@
       plot.spread = data.spread ? await CryoArena.unpack(data.spread, Float32Array) : null;
       for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, (event) => point(plot, event));
       // After a tap the finger leaves at once; the answer stays until the next tap.
+      figure.addEventListener("save-data", (event) => {
+        const [states, k] = [data.states, data.states.length];
+        const rows = states.map((state, i) => [state, ...plot.mean.slice(i * k, (i + 1) * k)]);
+        event.detail(`confusion ${data.label}`, [["true state", ...states.map((state) => `matched with ${state}`)], ...rows]);
+      });
       canvas.addEventListener("pointerleave", (event) => event.pointerType === "touch" || point(plot, null));
       return plot;
     }

@@ -137,6 +137,12 @@
       CryoArena.state.curve = curve.key;
     }
 
+    section.addEventListener("save-data", (event) => {
+      const curve = curves[select.value];
+      const rows = [["curve", "series", curve.x_label || "x", "mean", "standard deviation"]];
+      for (const s of curve.series) s.x.forEach((x, i) => rows.push([curve.key, s.label, x, s.mean[i], s.spread[i] ?? ""]));
+      event.detail(curve.key, rows);
+    });
     select.addEventListener("change", () => { drawLegend(); draw(); });
     let width = 0;
     new ResizeObserver(() => {

@@ -1,0 +1,1 @@
+"""Figures of results as matplotlib figures; the page and `cryoarena.plots` draw with the same functions."""
