@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cryoarena.errors import UserError
-from cryoarena.methods.base import NoMaps, methods
-from cryoarena.methods.external.cryostar.adapter import ImportOptions
+from cryoarena.methods.base import NoMaps, Run, methods
+from cryoarena.methods.external.cryostar.adapter import CryostarOptions
+from cryoarena.methods.external.cryostar.read_output import ImportOptions
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
 from cryosparc_jobs import write_maps
@@ -85,3 +86,54 @@ def test_folders_that_will_not_do(tmp_path: Path, folder: Path, particles: Parti
         read(folder, particles)
     with pytest.raises(UserError, match="has 19 latents"):
         methods.get("cryostar").read(folder, particles, ImportOptions(tmp_path / "moved.star"))
+
+
+def test_both_trainings_one_after_the_other(tmp_path: Path, particles: ParticleSet) -> None:
+    method, model = methods.get("cryostar"), tmp_path / "model.pdb"
+    model.write_text("END\n")
+    options = CryostarOptions(model, atom_steps=24_000, density_epochs=3)
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def started() -> list[list[str]]:
+        """Return the words of the commands, doing what each would leave."""
+        words = []
+        for command in method.commands(particles, options, Run(seed=5), work):
+            words.append([str(word) for word in command.words])
+            folder = work / words[-1][2]
+            folder.mkdir()
+            evaluation = folder / "work_dirs" / words[-1][2] / "0003_0024000"
+            evaluation.mkdir(parents=True)
+            np.save(evaluation / "z.npy", np.zeros((N, DIMENSIONS)))
+        return words
+
+    atom, density = started()
+    assert atom[2:5] == ["atom", "train_atom.py", "atom_configs/example.py"]
+    assert {"trainer.max_steps=24000", "trainer.val_check_interval=12000", "seed=5"} <= set(atom)
+    assert f"dataset_attr.ref_pdb_path={model}" in atom
+    assert density[2:5] == ["density", "train_density.py", "density_configs/example.py"]
+    assert f"extra_input_data_attr.given_z={work}/atom/work_dirs/atom/0003_0024000/z.npy" in density
+    assert {"trainer.max_epochs=3", "trainer.check_val_every_n_epoch=3"} <= set(density)
+    assert started() == []
+    # Interrupted between the two, and in the second.
+    (work / "density_ended").unlink()
+    assert [words[2] for words in started()] == ["density"]
+    # The table is one that a reader of the configuration finds.
+    star = next(word for word in density if "starfile_path" in word).split("=")[1]
+    (work / method.output / "config.py").write_text(f"dataset_attr = dict(starfile_path='{star}')\n")
+    assert len(method.read(work / method.output, particles, ImportOptions()).embedding) == N
+
+
+def test_a_run_needs_a_model_a_gpu_and_the_program(
+    tmp_path: Path, particles: ParticleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = methods.get("cryostar")
+    with pytest.raises(UserError, match="option model tells no atomic model; give one docked"):
+        next(method.commands(particles, CryostarOptions(), Run(), tmp_path))
+    with pytest.raises(UserError, match=r"gone\.pdb, which does not exist"):
+        next(method.commands(particles, CryostarOptions(tmp_path / "gone.pdb"), Run(), tmp_path))
+    monkeypatch.setattr("cryoarena.methods.external.tool.Tool.find", lambda self: None)
+    assert "run `cryoarena tools install cryostar`" in method.not_applicable(particles)
+    monkeypatch.setattr("cryoarena.methods.external.tool.Tool.find", lambda self: tmp_path)
+    monkeypatch.setattr("cryoarena.methods.external.external_method.has_gpu", lambda: False)
+    assert "CryoSTAR needs a GPU and there is none" in method.not_applicable(particles)

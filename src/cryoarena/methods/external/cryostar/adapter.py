@@ -1,119 +1,109 @@
-"""CryoSTAR's results as a method that is imported."""
+"""CryoSTAR as a method."""
 
-import re
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cryoarena.errors import UserError
-from cryoarena.methods.base import MethodCard, method
-from cryoarena.methods.external.given_maps import GivenMaps
-from cryoarena.methods.external.import_only import ImportOnlyMethod
-from cryoarena.methods.external.map_files import MapFiles, require_field
-from cryoarena.methods.external.match_rows import match_star
-from cryoarena.methods.read_array import read_array
+from cryoarena.methods.base import MethodCard, Run, method
+from cryoarena.methods.external.cryostar.program import CRYOSTAR, SCRIPT
+from cryoarena.methods.external.cryostar.read_output import ImportOptions, last_evaluation, read_output
+from cryoarena.methods.external.external_method import ExternalMethod
+from cryoarena.methods.external.given_maps import GivenMaps, load_given_maps
+from cryoarena.methods.external.link_stacks import link_stacks
+from cryoarena.methods.external.run_program import Command
 from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.write_star import write_star
 
-# 0004_0014470: epoch and step.
-_EVALUATION = re.compile(r"\d+_\d+")
-_STAR = re.compile(r"""starfile_path['"]?\s*[=:]\s*['"]([^'"]+)['"]""")
-_SETS = ("kmeans", "pca_1", "pca_2", "pca_3")
+_STAR, _ATOM, _DENSITY, _ENDED = "particles.star", "atom", "density", "density_ended"
+# How often its own examples evaluate.
+_STEPS, _EPOCHS = 12_000, 5
 
 
 @dataclass(frozen=True)
-class ImportOptions:
-    """What a user may have to tell about a work folder.
+class CryostarOptions:
+    """Options of `cryostar`; the defaults are those of its authors, but for one GPU.
 
     Attributes:
-        particles: the .star that CryoSTAR was given, if it is no longer where config.py says.
-        inverted: whether protein is negative in the maps.
+        model: path of an atomic model, docked into the consensus map; there is no run without one.
+        atom_steps: of the training that bends the model.
+        density_epochs: of the training that turns its latents into maps.
+        hidden: width of the network of maps.
+        atom_batch_size, density_batch_size: images per step.
     """
 
-    particles: Path | None = None
-    inverted: bool = False
+    model: Path | None = None
+    atom_steps: int = 96_000
+    density_epochs: int = 20
+    hidden: int = 1024
+    atom_batch_size: int = 64
+    density_batch_size: int = 16
 
 
 @method
-class Cryostar(ImportOnlyMethod):
+class Cryostar(ExternalMethod[CryostarOptions]):
     """A neural network bends an atomic model, another turns its latents into maps."""
 
     card = MethodCard(
         name="cryostar",
         title="CryoSTAR",
         family="neural network, atomic model",
-        summary="CryoSTAR, imported: latents, and the maps that its density generator wrote at some of them.",
+        summary="CryoSTAR: latents that bend an atomic model, and maps of a density generator; given poses and model.",
         citation="Li et al. 2024, doi:10.1038/s41592-024-02486-1",
         heterogeneity="continuous",
         needs_gpu=True,
     )
+    options = CryostarOptions
     import_options = ImportOptions
+    tool = CRYOSTAR
+    output = f"{_DENSITY}/work_dirs/{_DENSITY}"
+
+    def commands(self, particles: ParticleSet, options: CryostarOptions, run: Run, work: Path) -> Iterator[Command]:
+        """Train the generator of atoms, and that of maps on its latents, each unless it has ended."""
+        if options.model is None or not options.model.is_file():
+            what = "tells no atomic model" if options.model is None else f"is {options.model}, which does not exist"
+            raise UserError(f"option model {what}; give one docked into the consensus map with --set model=FILE.pdb")
+        if min(options.atom_steps, options.density_epochs) < 1:
+            raise UserError("options atom_steps and density_epochs must be at least 1")
+        write_star(work / _STAR, link_stacks(particles, work))
+        data = [
+            f"dataset_attr.dataset_dir={work.absolute()}",
+            f"dataset_attr.starfile_path={(work / _STAR).absolute()}",
+        ]
+        data += ["trainer.devices=1"]
+        atom = work / _ATOM / "work_dirs" / _ATOM
+        steps = min(_STEPS, options.atom_steps)
+        if not _has_ended(atom, options.atom_steps // steps * steps):
+            shutil.rmtree(work / _ATOM, ignore_errors=True)
+            words = [f"seed={run.seed}", f"dataset_attr.ref_pdb_path={options.model.absolute()}"]
+            words += [f"trainer.max_steps={options.atom_steps}", f"trainer.val_check_interval={steps}"]
+            words += [f"data_loader.train_batch_per_gpu={options.atom_batch_size}"]
+            yield _command(_ATOM, [*words, *data])
+        if not (work / _ENDED).is_file():
+            shutil.rmtree(work / _DENSITY, ignore_errors=True)
+            latents = (last_evaluation(atom) / "z.npy").absolute()
+            words = [f"extra_input_data_attr.given_z={latents}", f"model.hidden={options.hidden}"]
+            words += [f"trainer.max_epochs={options.density_epochs}"]
+            words += [f"trainer.check_val_every_n_epoch={min(_EPOCHS, options.density_epochs)}"]
+            words += [f"data_loader.train_batch_per_gpu={options.density_batch_size}"]
+            yield _command(_DENSITY, [*words, *data])
+            (work / _ENDED).touch()
 
     def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
-        """Read the last evaluation in a work folder density_… (or atom_…, which has no maps)."""
-        evaluation = _last_evaluation(folder)
-        latents = read_array(evaluation / "z.npy", 2, "f", "(N, d) latents").astype(np.float32)
-        star = options.particles or _star(folder)
-        rows = match_star(star, particles)
-        if len(rows) != len(latents):
-            raise UserError(f"{evaluation / 'z.npy'} has {len(latents)} latents but {star} {len(rows)} particles")
-        paths, centres = _maps(evaluation, latents.shape[1])
-        order = np.argsort(rows)
-        dropped = len(particles) - len(rows)
-        notes = (
-            [f"{dropped} of {len(particles)} particles have no latent: they are not in the table"] if dropped else []
-        )
-        if not paths:
-            notes.append("the folder has no maps; import that of the density generator, density_…")
-        elif (box_px := require_field(paths, particles)) != particles.box_px:
-            notes.append(f"the maps have a box of {box_px}; they are brought to {particles.box_px}")
-        return GivenMaps(
-            latents[order],
-            centres,
-            np.arange(len(paths)),
-            MapFiles(paths, particles.box_px, particles.pixel_size_A, options.inverted),
-            rows=rows[order] if dropped else None,
-            notes=tuple(notes),
-            found={"program": "CryoSTAR", "evaluation": evaluation.name},
-        )
+        """Read the last evaluation in a work folder."""
+        return read_output(folder, particles, options)
+
+    def load(self, folder: Path, particles: ParticleSet) -> GivenMaps:
+        """Read back maps that belong to latents."""
+        return load_given_maps(folder, particles)
 
 
-def _last_evaluation(folder: Path) -> Path:
-    found = [path.parent for path in folder.glob("*/z.npy") if _EVALUATION.fullmatch(path.parent.name)]
-    if not found:
-        raise UserError(
-            f"{folder} has no evaluation (0004_0014470/z.npy); give the folder density_… in work_dirs of CryoSTAR"
-        )
-    return max(found, key=lambda path: int(path.name.split("_")[1]))
+def _command(what: str, words: list[str]) -> Command:
+    script, configuration = f"train_{what}.py", f"{what}_configs/example.py"
+    return Command(["python", SCRIPT, what, script, configuration, "--cfg-options", f"exp_name={what}", *words])
 
 
-def _star(folder: Path) -> Path:
-    config = folder / "config.py"
-    # It is Python, which is not run.
-    told = _STAR.search(config.read_text(encoding="utf-8", errors="replace")) if config.is_file() else None
-    if told is None or not Path(told[1]).is_file():
-        where = f"names {told[1]}, which does not exist" if told else "does not tell the .star file"
-        raise UserError(f"{config} {where}; give it with --set particles=FILE.star")
-    return Path(told[1])
-
-
-def _maps(evaluation: Path, dimensions: int) -> tuple[tuple[Path, ...], NDArray[np.float32]]:
-    """Return the maps at k-means centres and along principal axes, and their latents (m, d)."""
-    paths: list[Path] = []
-    centres = np.empty((0, dimensions), np.float32)
-    for name in _SETS:
-        # vol_pca_1_003.mrc is the fourth of z_pca_1.txt.
-        maps = sorted(evaluation.glob(f"vol_{name}_*.mrc"))
-        if not maps:
-            continue
-        table = evaluation / f"z_{name}.txt"
-        latents = np.loadtxt(table, ndmin=2, dtype=np.float32) if table.is_file() else np.empty((0, 0), np.float32)
-        if latents.shape != (len(maps), dimensions):
-            raise UserError(
-                f"{table} has latents of shape {latents.shape}, not ({len(maps)}, {dimensions}) as the {len(maps)} "
-                f"maps vol_{name}_….mrc and z.npy; copy all files of one evaluation"
-            )
-        paths += maps
-        centres = np.concatenate([centres, latents])
-    return tuple(paths), centres
+def _has_ended(folder: Path, step: int) -> bool:
+    """Return whether the evaluation after a step, or a later one, is there."""
+    return any(int(path.parent.name.split("_")[1]) >= step for path in folder.glob("[0-9]*_[0-9]*/z.npy"))
