@@ -17,7 +17,9 @@ def invoke(*arguments: str | Path) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("verb", ["make", "fetch", "convert", "run", "score", "report", "bench", "list", "show"])
+@pytest.mark.parametrize(
+    "verb", ["make", "fetch", "convert", "run", "score", "report", "bench", "status", "list", "show"]
+)
 def test_help_has_an_example(verb: str) -> None:
     assert f"cryoarena {verb}" in " ".join(invoke(verb, "--help").split())
 

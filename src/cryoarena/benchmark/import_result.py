@@ -11,7 +11,8 @@ from cryoarena.files import atomic_path, read_json, require_empty_output
 from cryoarena.methods.base import methods
 from cryoarena.methods.external.external_method import ImportableMethod
 from cryoarena.methods.external.run_program import ProgramFailed
-from cryoarena.methods.result_folder import write_arrays, write_info
+from cryoarena.methods.result_folder import write_arrays
+from cryoarena.methods.result_info import write_info
 from cryoarena.options import as_json, parse_options
 from cryoarena.particles.dataset_folder import open_particles
 

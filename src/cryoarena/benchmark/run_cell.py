@@ -22,7 +22,8 @@ from cryoarena.methods.base import Method, Reconstruction, Run, methods
 from cryoarena.methods.checkpoint import Checkpoint
 from cryoarena.methods.external.external_method import LOG, ExternalMethod
 from cryoarena.methods.external.run_program import ProgramFailed
-from cryoarena.methods.result_folder import write_arrays, write_info
+from cryoarena.methods.result_folder import write_arrays
+from cryoarena.methods.result_info import write_info
 from cryoarena.methods.work_folder import WorkFolder
 from cryoarena.options import as_json, parse_options
 from cryoarena.particles.dataset_folder import open_particles

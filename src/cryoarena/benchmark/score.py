@@ -1,5 +1,6 @@
 """Score a result folder: the tidy table, the curves and the maps that the report compares."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
 from cryoarena.limits.leakage import leakage_of
 from cryoarena.limits.limits import limits_of
-from cryoarena.methods.result_folder import Result, check_volumes, open_result, read_info
+from cryoarena.methods.result_folder import Result, check_volumes, open_result
+from cryoarena.methods.result_info import read_info
 from cryoarena.metrics.base import metrics
 from cryoarena.metrics.judge import Answer, judge, judged_rows
 from cryoarena.particles.dataset_folder import open_particles
@@ -27,7 +29,11 @@ LEAST_COVERAGE = 0.5
 
 
 def score_result(
-    result_folder: Path, dataset_folder: Path, table_path: Path | None = None, device: str = "cpu"
+    result_folder: Path,
+    dataset_folder: Path,
+    table_path: Path | None = None,
+    device: str = "cpu",
+    wanted: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Compute every metric of a result and write `scores.csv` and `comparison/` into its folder.
 
@@ -43,6 +49,7 @@ def score_result(
         dataset_folder: that it was run on, with its truth.
         table_path: where the table goes; scores.csv in the result folder by default.
         device: of torch.
+        wanted: names of the metrics to compute; all by default.
 
     Returns:
         The score table.
@@ -59,17 +66,19 @@ def score_result(
             f"{info['dataset']['id'][:12]}) than {dataset_folder} (id {truth.info['id'][:12]})"
         )
     particles, covered = len(truth.particle_id), None
+    names = [name for name in metrics.all() if wanted is None or name in wanted]
     if info["status"] == "ok":
         answer = match_rows(open_result(result_folder, open_particles(dataset_folder)), truth)
         covered = len(answer.embedding)
     if covered is None:
-        rows = [empty_row(name, info["status"], info["reason"]) for name in metrics.all()]
+        rows = [empty_row(name, info["status"], info["reason"]) for name in names]
     elif covered < LEAST_COVERAGE * particles:
         reason = f"the result has {covered} of {particles} particles; at least half are needed to judge it"
-        rows = [empty_row(name, "failed", reason) for name in metrics.all()]
+        rows = [empty_row(name, "failed", reason) for name in names]
     else:
         with progress_bar(f"Scoring {info['method']['name']}") as report:
-            results = judge(answer, truth, judged_rows(truth, JUDGED_IMAGES), report, device)
+            rows_judged = judged_rows(truth, JUDGED_IMAGES)
+            results = judge(answer, truth, rows_judged, report, device, lambda card: card.name in names)
         write_comparison(results, answer, truth, result_folder / "comparison")
         limits = limits_of(truth, device)
         leakage_of(truth)

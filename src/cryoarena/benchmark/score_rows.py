@@ -6,29 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cryoarena.benchmark.score_columns import COLUMNS
 from cryoarena.metrics.base import MetricResult, metrics
 from cryoarena.metrics.judge import NoResult
-
-_COLUMNS = [
-    "dataset",
-    "method",
-    "run",
-    "metric",
-    "statistic",
-    "value",
-    "unit",
-    "standard_error",
-    "n",
-    "status",
-    "reason",
-    "floor",
-    "ceiling",
-    "normalised",
-    "direction",
-    "metric_version",
-    "coverage",
-    "particles",
-]
 
 
 def table_of(
@@ -44,7 +24,7 @@ def table_of(
         particles: of the dataset, without junk.
         covered: how many of them the result has; None where there is no result.
     """
-    table = pd.DataFrame(rows, columns=_COLUMNS)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     table[["dataset", "method", "run", "particles"]] = dataset, method, run, particles
     table["coverage"] = np.nan if covered is None else covered / particles
     return table
@@ -113,7 +93,7 @@ def _normalised(value: float, floor: dict[str, Any], ceiling: dict[str, Any], di
 def empty_row(name: str, status: str, reason: str) -> dict[str, Any]:
     """Return the row of a metric that has no value."""
     card = metrics.get(name).card
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS[3:])
+    row: dict[str, Any] = dict.fromkeys(COLUMNS[3:])
     return row | {
         "metric": name,
         "status": status,

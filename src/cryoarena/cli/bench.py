@@ -6,23 +6,37 @@ from typing import Annotated
 
 import typer
 
-from cryoarena.errors import UserError
-
 
 def bench(
-    suite: Annotated[str, typer.Argument(help="quick")],
+    suite: Annotated[str, typer.Argument(help="quick, cryobench-small, cryobench, cryobench-tools, or a .toml file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything the suite makes.")],
-    processes: Annotated[int, typer.Option(help="Processes for making data.")] = os.cpu_count() or 1,
+    cores: Annotated[
+        int, typer.Option(min=1, help="Cores of this machine; on a cluster the most that one job asks for.")
+    ] = os.cpu_count() or 1,
+    executor: Annotated[str | None, typer.Option(help="Executor plug-in of Snakemake, e.g. slurm.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Profile of Snakemake, a folder with config.yaml.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Most jobs at a time on a cluster.")] = 100,
+    retries: Annotated[int, typer.Option(min=0, help="How often a job that was killed is tried again.")] = 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do once more what failed or could not be applied.")
+    ] = False,
 ) -> None:
     """Run a whole suite: make data, run methods, score, report. Run again, it goes on where it was.
 
     Example: [bold]cryoarena bench quick -o bench[/bold]
     """
-    from cryoarena.benchmark.quick import run_quick
-    from cryoarena.report.page import write_report
+    from cryoarena.benchmark.run_suite import run_suite
+    from cryoarena.benchmark.status import suite_status
+    from cryoarena.benchmark.suite_folder import SuiteFolder
+    from cryoarena.benchmark.workflow import Machine
+    from cryoarena.cli.live import watching
 
-    if suite != "quick":
-        raise UserError(f"there is no suite called {suite!r}; there is: quick")
-    run_quick(out, processes)
-    write_report(out, out / "report.html")
-    print(f"open {out / 'report.html'}")
+    machine = Machine(cores, retries, executor, profile, jobs)
+    with watching() as watch:
+        plan = run_suite(suite, out, machine, watch, retry_failed)
+    folder = SuiteFolder(out)
+    failed = [status for status in suite_status(folder, plan) if status.state == "failed"]
+    if failed:
+        print(f"{len(failed)} of {len(plan.jobs)} jobs failed: see `cryoarena status {out}`")
+    print(f"scores in {folder.scores}")
+    print(f"open {folder.report}")

@@ -22,6 +22,7 @@ from cryoarena.cli import (
     report,
     run,
     score,
+    status,
     tools,
 )
 from cryoarena.errors import UserError
@@ -78,6 +79,7 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "score": score.score,
     "report": report.report,
     "bench": bench.bench,
+    "status": status.status,
     "doctor": doctor.doctor,
     "list": listing.list_entries,
     "show": listing.show,

@@ -1,7 +1,6 @@
 """`cryoarena make`: simulate a dataset."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -42,20 +41,22 @@ def make(
 
     Example: [bold]cryoarena make igg-1d -o igg1d --preset small --processes 2[/bold]
     """
-    from cryoarena.datasets.base import datasets
-    from cryoarena.datasets.defocus_table import read_defocus_table
-    from cryoarena.datasets.make import make_dataset
-    from cryoarena.datasets.realism import Realism
-    from cryoarena.datasets.settings import resolve_settings
-    from cryoarena.datasets.sources import Given, locate_all
-    from cryoarena.options import parse_options, split_options
+    from cryoarena.datasets.order import Order
+    from cryoarena.datasets.sources import Given
+    from cryoarena.options import split_options
 
-    dataset = datasets.get(name)
-    dials = parse_options(Realism, split_options(realism or [], "--realism"))
-    settings = resolve_settings(dataset, preset, images, box, snr, seed, conformations, dials)
-    table = None if ctf is None else read_defocus_table(ctf)
-    sources = locate_all(dataset, preset, Given(structure, models, topology, trajectory))
-    if sources.models and conformations is None:
-        settings = replace(settings, conformations=len(sources.models))
-    make_dataset(dataset, settings, sources, out, table, overwrite, processes, split_options(options or []))
+    order = Order(
+        name,
+        preset,
+        images,
+        box,
+        conformations,
+        snr,
+        seed,
+        split_options(options or []),
+        split_options(realism or [], "--realism"),
+        Given(structure, models, topology, trajectory),
+        ctf,
+    )
+    settings = order.make(out, processes, overwrite)
     print(f"{settings.images} images of {settings.box_px} px in {out}")

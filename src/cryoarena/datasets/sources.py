@@ -55,7 +55,7 @@ def locate_all(dataset: Dataset[Any], preset: str = "paper", given: Given = _NOT
         stand_ins = bool(preset == "small" and card.stand_ins and not here)
         files = {source.name: locate(source) for source in (card.stand_ins if stand_ins else sources)}
         return Sources(files, stand_ins)
-    _require_taken(dataset, given)
+    require_taken(dataset, given)
     if given.structure is not None:
         if len(card.sources) != 1:
             raise UserError(
@@ -66,7 +66,12 @@ def locate_all(dataset: Dataset[Any], preset: str = "paper", given: Given = _NOT
     return Sources(models=models, counts=counts, topology=given.topology, trajectory=given.trajectory)
 
 
-def _require_taken(dataset: Dataset[Any], given: Given) -> None:
+def require_taken(dataset: Dataset[Any], given: Given) -> None:
+    """Check that files that the user gives exist and that the recipe takes them.
+
+    Raises:
+        UserError: when not.
+    """
     for name, role in (
         ("structure", "structure"),
         ("models", "models"),

@@ -24,6 +24,25 @@ class NoMaps(UserError):
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What one run of a method may take, generously: a suite asks a cluster for it.
+
+    Attributes:
+        threads: of its process; an option `threads` of the method goes first.
+        memory_GB: whatever the data are.
+        memory_GB_per_megavoxel: besides, for each 10⁶ voxels of a map of D³.
+        minutes: whatever the data are.
+        minutes_per_gigapixel: besides, for each 10⁹ pixels of the N images of D².
+    """
+
+    threads: int = 1
+    memory_GB: float = 3.0
+    memory_GB_per_megavoxel: float = 1.0
+    minutes: float = 30.0
+    minutes_per_gigapixel: float = 300.0
+
+
+@dataclass(frozen=True)
 class MethodCard:
     """What a method is and what it needs."""
 
@@ -35,6 +54,7 @@ class MethodCard:
     heterogeneity: Literal["none", "discrete", "continuous"]
     needs_poses: bool = True
     needs_gpu: bool = False
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True)

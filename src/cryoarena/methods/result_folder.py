@@ -10,16 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
-from cryoarena.files import read_json, write_json
 from cryoarena.imaging.poses import Poses
 from cryoarena.methods.base import Reconstruction, methods
 from cryoarena.methods.read_array import read_array
+from cryoarena.methods.result_info import read_info
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.read_star import read_star_poses
 from cryoarena.particles.write_star import write_star
 from cryoarena.volumes.mrc import read_grid, write_volume
 
-_STATUSES = ("ok", "failed", "not_applicable")
 # Headers keep single precision, and some programs three digits.
 _PIXEL_TOLERANCE = 1e-3
 
@@ -71,32 +70,6 @@ def write_arrays(folder: Path, reconstruction: Reconstruction, particles: Partic
     for axis in range(reconstruction.representatives.shape[1]):
         table[f"z{axis}"] = reconstruction.representatives[:, axis]
     table.to_csv(folder / "volumes.csv", index=False)
-
-
-def write_info(folder: Path, info: dict[str, Any]) -> None:
-    """Write result.json, the file that makes a folder a result."""
-    write_json(folder / "result.json", {"format": 1, **info})
-
-
-def read_info(folder: Path) -> dict[str, Any]:
-    """Return what result.json says.
-
-    Raises:
-        UserError: when the folder is no result folder, or result.json lacks what a score needs.
-    """
-    path = folder / "result.json"
-    if not path.is_file():
-        raise UserError(f"{folder} is no result folder: it has no result.json; give the output of `cryoarena run`")
-    info = read_json(path)
-    for key in ("status", "reason", "method/name", "dataset/id", "dataset/name"):
-        value = info
-        for part in key.split("/"):
-            value = value.get(part) if isinstance(value, dict) else None
-        if not isinstance(value, str):
-            raise UserError(f"{path} does not tell {key.replace('/', ' ')}; run the method again")
-    if info["status"] not in _STATUSES:
-        raise UserError(f"{path} has the status {info['status']!r}, which is none of {', '.join(_STATUSES)}")
-    return dict(info)
 
 
 def open_result(folder: Path, particles: ParticleSet) -> Result:

@@ -38,29 +38,16 @@ class Tool:
     @property
     def variable(self) -> str:
         """Return the environment variable that names the folder of executables."""
-        return f"CRYOARENA_TOOL_{self.name.upper().replace('-', '_')}"
+        return variable_of(self.name)
 
     @property
     def environment(self) -> Path:
         """Return where `cryoarena tools install` puts the tool."""
-        tools = os.environ.get("CRYOARENA_TOOLS")
-        return (Path(tools) if tools else Path.home() / ".cache" / "cryoarena" / "tools") / self.name
+        return _environment_of(self.name)
 
     def find(self) -> Path | None:
-        """Return the folder of executables: of the variable, else of `cryoarena tools install`, else on PATH.
-
-        Raises:
-            UserError: when the variable names a folder without the program.
-        """
-        if named := os.environ.get(self.variable):
-            if not (Path(named) / self.program).is_file():
-                raise UserError(f"{self.variable} is {named} but there is no {self.program} in that folder; correct it")
-            return Path(named).absolute()
-        if (self.environment / INSTALLED).is_file():
-            return (self.environment / "bin").absolute()
-        on_path = shutil.which(self.program)
-        # What is linked to from elsewhere has its other executables beside itself.
-        return None if on_path is None else Path(on_path).resolve().parent
+        """Return the folder of executables, see `find_program`."""
+        return find_program(self.name, self.program)
 
     def require(self) -> Path:
         """Return the folder of executables.
@@ -77,6 +64,37 @@ class Tool:
         """Return the sentence for where the tool is not installed."""
         how = f"run `cryoarena tools install {self.name}`" if self.requirements else self.how_to_install
         return f"{self.title} is not installed; {how}, or name the folder of its programs in {self.variable}"
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable that names the folder of the executables of a tool."""
+    return f"CRYOARENA_TOOL_{name.upper().replace('-', '_')}"
+
+
+def _environment_of(name: str) -> Path:
+    tools = os.environ.get("CRYOARENA_TOOLS")
+    return (Path(tools) if tools else Path.home() / ".cache" / "cryoarena" / "tools") / name
+
+
+def find_program(name: str, program: str) -> Path | None:
+    """Return the folder of executables of a tool: of the variable, else of `cryoarena tools install`, else on PATH.
+
+    Args:
+        name: of the tool.
+        program: the executable that tells whether the tool is there.
+
+    Raises:
+        UserError: when the variable names a folder without the program.
+    """
+    if named := os.environ.get(variable_of(name)):
+        if not (Path(named) / program).is_file():
+            raise UserError(f"{variable_of(name)} is {named} but there is no {program} in that folder; correct it")
+        return Path(named).absolute()
+    if (_environment_of(name) / INSTALLED).is_file():
+        return (_environment_of(name) / "bin").absolute()
+    on_path = shutil.which(program)
+    # What is linked to from elsewhere has its other executables beside itself.
+    return None if on_path is None else Path(on_path).resolve().parent
 
 
 def python_version_command(package: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
-from cryoarena.methods.base import MethodCard, Run, method
+from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.linear_maps import LinearMaps, load_linear_maps
 from cryoarena.methods.external.link_stacks import link_stacks
@@ -77,6 +77,7 @@ class Aspire(ExternalMethod[AspireOptions]):
         summary="ASPIRE-Python 0.14: covariance by least squares at low resolution, Wiener coordinates; given poses.",
         citation="Andén and Singer 2018, doi:10.1137/17M1153509",
         heterogeneity="continuous",
+        resources=Resources(memory_GB=8.0, minutes=120.0),
     )
     options = AspireOptions
     import_options = ImportOptions

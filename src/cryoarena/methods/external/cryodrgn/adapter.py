@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cryoarena.errors import UserError
-from cryoarena.methods.base import MethodCard, method
+from cryoarena.methods.base import MethodCard, Resources, method
 from cryoarena.methods.external.cryodrgn.program import TrainingOptions
 from cryoarena.methods.external.cryodrgn.training_method import TrainingMethod
 
@@ -105,6 +105,7 @@ class Cryodrgn(TrainingMethod[VaeOptions]):
         summary="cryoDRGN 4, train_vae: latents by an encoder, maps by a coordinate network; given poses.",
         citation="Zhong et al. 2021, doi:10.1038/s41592-020-01049-4",
         heterogeneity="continuous",
+        resources=Resources(memory_GB=6.0, minutes=60.0, minutes_per_gigapixel=6000.0),
     )
     options = VaeOptions
     command = "train_vae"
@@ -126,6 +127,7 @@ class CryodrgnAi(TrainingMethod[AutodecoderOptions]):
         summary="cryoDRGN 4, train_dec: a latent per image learned with the coordinate network; given poses.",
         citation="Levy et al. 2025, doi:10.1038/s41592-025-02720-4",
         heterogeneity="continuous",
+        resources=Resources(memory_GB=6.0, minutes=60.0, minutes_per_gigapixel=6000.0),
     )
     options = AutodecoderOptions
     command = "train_dec"
@@ -150,6 +152,7 @@ class CryodrgnAiAbInitio(TrainingMethod[AbInitioOptions]):
         citation="Levy et al. 2025, doi:10.1038/s41592-025-02720-4",
         heterogeneity="continuous",
         needs_poses=False,
+        resources=Resources(memory_GB=8.0, minutes=120.0, minutes_per_gigapixel=30000.0),
     )
     options = AbInitioOptions
     command = "abinit"
@@ -174,6 +177,7 @@ class Cryodrgn2(TrainingMethod[Cryodrgn2Options]):
         citation="Zhong et al. 2021, doi:10.1109/ICCV48922.2021.00403",
         heterogeneity="continuous",
         needs_poses=False,
+        resources=Resources(memory_GB=8.0, minutes=120.0, minutes_per_gigapixel=30000.0),
     )
     options = Cryodrgn2Options
     command = "abinit_het_old"

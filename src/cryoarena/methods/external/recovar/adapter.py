@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from cryoarena.errors import UserError
-from cryoarena.methods.base import MethodCard, Reconstruction, Run, method
+from cryoarena.methods.base import MethodCard, Reconstruction, Resources, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.given_maps import load_given_maps
 from cryoarena.methods.external.link_stacks import link_stacks
@@ -64,6 +64,7 @@ class Recovar(ExternalMethod[RecovarOptions]):
         summary="RECOVAR: latents by regularised covariance, maps by kernel regression; given poses.",
         citation="Gilles & Singer 2025, doi:10.1073/pnas.2419140122",
         heterogeneity="continuous",
+        resources=Resources(memory_GB=24.0, minutes=120.0, minutes_per_gigapixel=9000.0),
     )
     options = RecovarOptions
     import_options = ImportOptions

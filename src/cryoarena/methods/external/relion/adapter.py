@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cryoarena.methods.base import MethodCard, Run, method
+from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.given_maps import GivenMaps, load_given_maps
 from cryoarena.methods.external.relion.multibody import RelionMultibody
@@ -57,6 +57,7 @@ class RelionClass3d(ExternalMethod[Class3dOptions]):
         summary="RELION 3-D classification of images whose poses are given, from a map of all of them.",
         citation="Scheres 2012, doi:10.1016/j.jsb.2012.09.006",
         heterogeneity="discrete",
+        resources=Resources(minutes=60.0, minutes_per_gigapixel=1500.0),
     )
     options = Class3dOptions
     import_options = ImportOptions
@@ -128,6 +129,7 @@ class RelionInitialModel(ExternalMethod[InitialModelOptions]):
         citation="Zivanov et al. 2018, doi:10.7554/eLife.42166",
         heterogeneity="discrete",
         needs_poses=False,
+        resources=Resources(minutes=60.0, minutes_per_gigapixel=6000.0),
     )
     options = InitialModelOptions
     import_options = ImportOptions

@@ -1,0 +1,94 @@
+"""Suite files: what they may hold, and what is said of those that are wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from cryoarena.benchmark.make_plan import make_plan
+from cryoarena.benchmark.suite import find_suite, read_suite, shipped_suites
+from cryoarena.errors import UserError
+from cryoarena.methods.base import methods
+from cryoarena.methods.external.external_method import ImportableMethod
+
+SMALL = '[[datasets]]\nname = "igg-pseudo"\n[[methods]]\nname = "consensus"\n'
+
+
+def planned(folder: Path, text: str) -> None:
+    file = folder / "mine.toml"
+    file.write_text(text)
+    make_plan(read_suite(file), file, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[datasets]\n", "mine.toml is not valid TOML"),
+        ("", "mine.toml: datasets: there are none; add a [[datasets]] table"),
+        ('[[datasets]]\nname = "igg-pseudo"\n', "mine.toml: methods: there are none"),
+        (SMALL + "seed = [1]\n", "mine.toml: methods[0].seed: there is no such key"),
+        ("seeds = []\n" + SMALL, "mine.toml: seeds: "),
+        (SMALL.replace('"igg-pseudo"', '"igg-pseudo"\nimages = "many"'), "mine.toml: datasets[0].images: "),
+        (
+            SMALL.replace('"igg-pseudo"', '"igg-psuedo"'),
+            "mine.toml: datasets[0]: there is no dataset called 'igg-psuedo'",
+        ),
+        (SMALL.replace('"igg-pseudo"', '"igg-pseudo"\nbox = 15'), "mine.toml: datasets[0]: --box must be an even"),
+        (SMALL.replace('"igg-pseudo"', '"igg-pseudo"\nfolder = "d"'), "mine.toml: datasets[0]: give the name of"),
+        (SMALL.replace('name = "igg-pseudo"', 'folder = "d"\nbox = 32'), "datasets[0]: a folder is taken as it is"),
+        (SMALL.replace('name = "igg-pseudo"', 'folder = "nowhere"'), "nowhere/dataset.json does not exist"),
+        (SMALL.replace('"consensus"', '"consensus"\noptions = { k = 1 }'), "methods[0]: there is no option 'k'"),
+        (SMALL.replace('"consensus"', '"consensus"\ndevice = "tpu"'), "methods[0].device: "),
+        (
+            SMALL + '[[methods]]\nname = "consensus"\n',
+            "methods[1]: a second one is called 'consensus'; give it a label",
+        ),
+        ('metrics = ["psnr"]\n' + SMALL, "mine.toml: metrics: there is no metric called 'psnr'"),
+        ('extends = "mine.toml"\n' + SMALL, "extend each other in a circle"),
+        ('extends = "quik"\n' + SMALL, "did you mean 'quick'?"),
+    ],
+)
+def test_wrong_suites_are_told_by_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError) as told:
+        planned(tmp_path, text)
+    assert said in str(told.value)
+    assert "\n" not in str(told.value).strip()
+
+
+def test_a_suite_extends_another(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text("seeds = [4, 5]\n" + SMALL)
+    (tmp_path / "mine.toml").write_text('extends = "base.toml"\n[[methods]]\nname = "ppca"\n')
+    suite = read_suite(tmp_path / "mine.toml")
+    assert suite.seeds == [4, 5]
+    assert [entry.name for entry in suite.methods] == ["consensus", "ppca"]
+    assert len(suite.datasets) == 1
+
+
+def test_paths_are_those_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(SMALL.replace('name = "igg-pseudo"', 'folder = "data"'))
+    assert read_suite(tmp_path / "mine.toml").datasets[0].folder == str(tmp_path / "data")
+
+
+def test_shipped_suites_can_be_planned() -> None:
+    plans = {name: make_plan(read_suite(file), file, "") for name, file in shipped_suites().items()}
+    assert {"quick", "cryobench-small", "cryobench", "cryobench-tools"} <= plans.keys()
+    small = plans["cryobench-small"]
+    assert len(small.of_kind("data")) == 5
+    runs = {(run.work["dataset"]["name"], run.work["method"]["name"]) for run in small.of_kind("run")}
+    assert len(small.of_kind("run")) == 3 * len(runs)
+    built_in = [name for name, method in methods.all().items() if not isinstance(method, ImportableMethod)]
+    assert runs == {(data.label, name) for data in small.of_kind("data") for name in built_in}
+    # What a suite of tools shares with the small one has the same keys, and is run once.
+    assert small.jobs.keys() - {small.of_kind("report")[0].identity} <= plans["cryobench-tools"].jobs.keys()
+
+
+def test_large_data_ask_for_more() -> None:
+    def most(name: str) -> dict[str, tuple[int, int]]:
+        file = find_suite(name)
+        runs = make_plan(read_suite(file), file, "").of_kind("run")
+        return {
+            f"{run.work['dataset']['name']} {run.work['method']['name']}": (run.asks.memory_MB, run.asks.minutes)
+            for run in runs
+        }
+
+    small, paper = most("cryobench-small"), most("cryobench")
+    assert all(paper[cell][0] > small[cell][0] and paper[cell][1] > small[cell][1] for cell in small)
