@@ -10,6 +10,7 @@ from cryoarena.benchmark.make_plan import make_plan
 from cryoarena.benchmark.plan import Plan, read_plan
 from cryoarena.benchmark.suite import read_suite
 from cryoarena.benchmark.suite_folder import SuiteFolder
+from cryoarena.errors import UserError
 
 SUITE = """
 seeds = [0, 1]
@@ -88,6 +89,9 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     plan.write(tmp_path / "plan.json")
     assert read_plan(tmp_path / "plan.json") == plan
+    (tmp_path / "plan.json").write_text('{"jobs": [{"kind": "data"}]}')
+    with pytest.raises(UserError, match="of another version"):
+        read_plan(tmp_path / "plan.json")
     # The jobs of a need come first.
     seen: set[str] = set()
     for job in plan.jobs.values():

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from cryoarena.benchmark.make_plan import make_plan
+from cryoarena.benchmark.run_suite import run_suite
 from cryoarena.benchmark.suite import find_suite, read_suite, shipped_suites
+from cryoarena.benchmark.workflow import Machine
 from cryoarena.errors import UserError
 from cryoarena.methods.base import methods
 from cryoarena.methods.external.external_method import ImportableMethod
@@ -42,6 +44,10 @@ def planned(folder: Path, text: str) -> None:
             SMALL + '[[methods]]\nname = "consensus"\n',
             "methods[1]: a second one is called 'consensus'; give it a label",
         ),
+        (
+            SMALL.replace("[[m", '[[datasets]]\nlabel = "b"\nname = "igg-pseudo"\n[[m'),
+            "are the same but for their names",
+        ),
         ('metrics = ["psnr"]\n' + SMALL, "mine.toml: metrics: there is no metric called 'psnr'"),
         ('extends = "mine.toml"\n' + SMALL, "extend each other in a circle"),
         ('extends = "quik"\n' + SMALL, "did you mean 'quick'?"),
@@ -52,6 +58,20 @@ def test_wrong_suites_are_told_by_file_and_key(tmp_path: Path, text: str, said: 
         planned(tmp_path, text)
     assert said in str(told.value)
     assert "\n" not in str(told.value).strip()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("all of it")
+    with pytest.raises(UserError, match="is not empty and holds no suite"):
+        run_suite("quick", tmp_path, Machine(cores=1), lambda folder, plan: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("executor", ["nowhere", "slurm"])
+def test_an_executor_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, executor: str) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="its plug-in is not installed; run `pip install"):
+        Machine(cores=1, executor=executor).arguments()
 
 
 def test_a_suite_extends_another(tmp_path: Path) -> None:

@@ -68,10 +68,14 @@ def make_plan(suite: Suite, file: Path, signature: str) -> Plan:
                 runs += [_run_job(data, size, entry, seed) for seed in suite.seeds or [0] if not _is_left_out(entry)]
         scores = [_score_job(run, limits, size, chosen) for run in runs]
         jobs += [data, limits, *runs, *scores]
+    by_identity: dict[str, Job] = {}
+    for job in jobs:
+        if (other := by_identity.setdefault(job.identity, job)) is not job:
+            raise UserError(f"{file}: {other.label} and {job.label} are the same but for their names; leave one out")
     scores = [job for job in jobs if job.kind == "score"]
     needs = tuple(job.identity for job in scores)
     report = Job("report", key_of([code_version("report"), sorted(needs)]), "report", "", needs)
-    return Plan(file.stem, signature, {job.identity: job for job in [*jobs, report]}, chosen, tools)
+    return Plan(file.stem, signature, {**by_identity, report.identity: report}, chosen, tools)
 
 
 def _require_own_labels(suite: Suite, file: Path) -> None:

@@ -11,7 +11,6 @@ from cryoarena.files import read_json, write_json
 
 KINDS = ("data", "limits", "run", "score", "report")
 _KEY_DIGITS = 12
-_FORMAT = 1
 
 
 def key_of(what: Any) -> str:
@@ -83,7 +82,7 @@ class Plan:
     def write(self, path: Path) -> None:
         """Write the plan as JSON."""
         # Lists, since the keys of an object are sorted when written.
-        write_json(path, {"format": _FORMAT, **asdict(self), "jobs": [asdict(job) for job in self.jobs.values()]})
+        write_json(path, {**asdict(self), "jobs": [asdict(job) for job in self.jobs.values()]})
 
 
 def read_plan(path: Path) -> Plan:
@@ -95,7 +94,8 @@ def read_plan(path: Path) -> Plan:
     if not path.is_file():
         raise UserError(f"{path.parent.parent} holds no suite; give the folder that `cryoarena bench -o` was given")
     content = read_json(path)
-    if content.pop("format", None) != _FORMAT:
-        raise UserError(f"{path} is of another version; repeat `cryoarena bench` to write it again")
-    jobs = [Job(**{**job, "needs": tuple(job["needs"]), "asks": Asks(**job["asks"])}) for job in content["jobs"]]
-    return Plan(**{**content, "jobs": {job.identity: job for job in jobs}})
+    try:
+        jobs = [Job(**{**job, "needs": tuple(job["needs"]), "asks": Asks(**job["asks"])}) for job in content["jobs"]]
+        return Plan(**{**content, "jobs": {job.identity: job for job in jobs}})
+    except (TypeError, KeyError) as error:
+        raise UserError(f"{path} is of another version; repeat `cryoarena bench` to write it again") from error

@@ -4,7 +4,7 @@ import fcntl
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,11 +39,11 @@ def run_suite(given: str, root: Path, machine: Machine, watch: Watch, again: boo
     folder = SuiteFolder(root.absolute())
     file = find_suite(given)
     suite = read_suite(file)
-    if root.exists() and not folder.plan.is_file() and any(root.iterdir()):
+    if root.exists() and not folder.hidden.is_dir() and any(root.iterdir()):
         raise UserError(f"{root} is not empty and holds no suite; choose another -o")
     with _locked(folder) as lock, _terminable():
         signature = signature_of(suite)
-        plan = read_plan(folder.plan) if folder.plan.is_file() else None
+        plan = _kept_plan(folder)
         if plan is None or not still_holds(plan, signature):
             # Imports all that data sets, methods and metrics need, which takes seconds.
             from cryoarena.benchmark.make_plan import make_plan
@@ -61,6 +61,13 @@ def run_suite(given: str, root: Path, machine: Machine, watch: Watch, again: boo
             write_suite_table(folder, plan)
         watch(folder, plan)
     return plan
+
+
+def _kept_plan(folder: SuiteFolder) -> Plan | None:
+    """Return the plan of an earlier start; None where there is none, or another version has written it."""
+    with suppress(UserError):
+        return read_plan(folder.plan)
+    return None
 
 
 def _record_death(folder: SuiteFolder, plan: Plan, job: Job) -> None:

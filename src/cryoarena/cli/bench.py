@@ -39,4 +39,5 @@ def bench(
     if failed:
         print(f"{len(failed)} of {len(plan.jobs)} jobs failed: see `cryoarena status {out}`")
     print(f"scores in {folder.scores}")
-    print(f"open {folder.report}")
+    if folder.report.exists():
+        print(f"open {folder.report}")
