@@ -71,7 +71,7 @@ def one_node_slurm(folder: Path) -> Iterator[dict[str, str]]:
             memory_MB=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         )
     )
-    environment = {**os.environ, "PATH": _PATH, "SLURM_CONF": str(config)}
+    environment = {**os.environ, "PATH": f"{_commands(folder, config)}:{_PATH}", "SLURM_CONF": str(config)}
     munge = ["munged", "--foreground", "--force", "--num-threads=2", f"--key-file={key}"]
     munge += [f"--{name}-file={folder}/munge/{name}" for name in ("pid", "log", "seed")]
     munge += [f"--socket={folder}/munge/socket"]
@@ -82,6 +82,17 @@ def one_node_slurm(folder: Path) -> Iterator[dict[str, str]]:
         daemons.enter_context(_daemon(["slurmd", "-D", "-N", host], environment, folder / "slurmd.out"))
         _wait_for(lambda: "idle" in _told(["sinfo", "-h", "-o", "%T"], environment), folder)
         yield environment
+
+
+def _commands(folder: Path, config: Path) -> Path:
+    """Return a folder of commands that know where the configuration is, since Snakemake clears SLURM_CONF for jobs."""
+    commands = folder / "bin"
+    commands.mkdir()
+    for name in ("sbatch", "srun", "scancel", "squeue", "scontrol", "sinfo"):
+        program = commands / name
+        program.write_text(f'#!/bin/sh\nSLURM_CONF={config} exec {shutil.which(name, path=_PATH)} "$@"\n')
+        program.chmod(0o755)
+    return commands
 
 
 @contextmanager

@@ -116,6 +116,15 @@ def test_results_are_put_aside_and_come_back(tmp_path: Path) -> None:
     assert [folder.ending(job) is None for job in both.of_kind("run")] == [True, False, False, False]
 
 
+def test_what_has_failed_is_not_done_again_by_itself(tmp_path: Path) -> None:
+    folder, plan = SuiteFolder(tmp_path / "suite"), plan_of(tmp_path)
+    for job in plan.jobs.values():
+        folder.product(job).mkdir(parents=True, exist_ok=True)
+        folder.write_ending(job, "failed", "out of ideas")
+    folder.arrange(plan)
+    assert all(folder.ending(job) for job in plan.jobs.values())
+
+
 def test_a_new_label_moves_and_does_not_run_anew(tmp_path: Path) -> None:
     folder = SuiteFolder(tmp_path / "suite")
     before = plan_of(tmp_path)

@@ -123,10 +123,12 @@ class SuiteFolder:
         return {"score": self.product(job) / "scored_by.txt", "report": self.hidden / "reported_by.txt"}.get(job.kind)
 
     def _is_there(self, job: Job) -> bool:
-        if (ending := self.ending(job)) is None or not self.product(job).exists():
-            return ending is not None and ending["status"] == "failed"
-        signature = self._signature(job)
-        return signature is None or (signature.is_file() and signature.read_text().strip() == job.key)
+        ending, signature = self.ending(job), self._signature(job)
+        if ending is None or ending["status"] == "failed":
+            return ending is not None
+        if signature is not None:
+            return signature.is_file() and signature.read_text().strip() == job.key
+        return self.product(job).exists()
 
     def _products(self) -> Iterator[tuple[str, Path]]:
         for pattern in ("data/*", "results/*/*", ".suite/unused/*"):
