@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from cryoarena.benchmark.job import do_job
 from cryoarena.benchmark.make_plan import make_plan
 from cryoarena.benchmark.suite import read_suite
 from cryoarena.benchmark.suite_folder import SuiteFolder
 from cryoarena.benchmark.suite_table import write_suite_table
+from cryoarena.methods.base import methods
 from cryoarena.report.collect import collect
 from simulated import make_small_dataset
 
@@ -37,6 +40,27 @@ def test_a_job_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     folder.write_ending(run, "ok")
     do_job(folder, plan, run, threads=1)
     assert not folder.product(run).exists()
+
+
+def test_where_a_method_broke_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_small_dataset(tmp_path / "mine", images=60, box_px=16)
+    file, folder = tmp_path / "suite.toml", SuiteFolder(tmp_path / "suite")
+    file.write_text(SUITE)
+    plan = make_plan(read_suite(file), file, "")
+
+    def breaking(*arguments: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(methods.get("consensus"), "fit", breaking)
+    caplog.set_level("DEBUG", "cryoarena")
+    for job in [*plan.of_kind("data"), plan.of_kind("run")[0]]:
+        do_job(folder, plan, job, threads=1)
+    ending = folder.ending(plan.of_kind("run")[0])
+    assert ending is not None
+    assert (ending["status"], ending["reason"]) == ("failed", "RuntimeError: broken")
+    assert "in breaking" in caplog.text
 
 
 def test_cells_whose_data_failed_have_failed_rows(tmp_path: Path) -> None:

@@ -53,8 +53,9 @@ def main() -> None:
     parser.add_argument("identity")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    # Before any library is loaded that asks for them.
-    os.environ |= dict.fromkeys(_THREADS, str(given.threads))
+    # Before any library is loaded that asks for them. Data are made by as many processes, of one thread each.
+    threads = 1 if given.identity.startswith("data/") else given.threads
+    os.environ |= dict.fromkeys(_THREADS, str(threads))
     logging.basicConfig(format="%(message)s")
     logging.getLogger("cryoarena").setLevel(logging.DEBUG)
     folder = SuiteFolder(given.folder)

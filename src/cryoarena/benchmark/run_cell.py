@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import platform
 import resource
 import shutil
@@ -107,6 +108,8 @@ def _attempt(method: Method[Any], particles: ParticleSet, options: Any, run: Run
     except ProgramFailed as error:
         return {"status": "failed", "reason": str(error), "history": []}
     except Exception as error:
+        # A suite has it in the log of the job; on the command line the sentence is enough.
+        logging.getLogger(__name__).debug("%s failed", method.card.name, exc_info=True)
         return {"status": "failed", "reason": f"{type(error).__name__}: {error}", "history": []}
     return outcome_of(reconstruction)
 
