@@ -1,11 +1,12 @@
-# make bench: install into .venv and run the quick suite; make test: lint, types, import rules and tests.
+# make bench: install into .venv and run the quick suite; make test: lint, types, import rules and tests;
+# make docs: the documentation as a site.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 # Extra arguments for pip, e.g. an index that serves the CPU build of torch.
 PIP_ARGS ?=
 
-.PHONY: bench test lint clean
+.PHONY: bench test lint docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,5 +30,8 @@ lint: $(VENV)/.installed-dev
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --site-dir site
+
 clean:
-	rm -rf $(VENV) bench
+	rm -rf $(VENV) bench site

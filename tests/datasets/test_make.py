@@ -181,3 +181,14 @@ def test_no_space_left_is_said_before_anything_is_written(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="no space left"):
         make_dataset(dataset, settings, Sources(), tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+def test_a_relative_folder_is_that_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Worker processes are kept from one call to the next, and stay where they were.
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        dataset = datasets.get("igg-pseudo")
+        settings = resolve_settings(dataset, "small", 20, 16, conformations=3)
+        make_dataset(dataset, settings, Sources(), Path("made"), processes=2)
+        assert len(open_particles(tmp_path / name / "made").images(slice(None))) == 20
