@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryoarena.benchmark.run_cell import run_method
 from cryoarena.datasets.truth import open_truth
 from cryoarena.errors import UserError
 from cryoarena.methods.base import methods
@@ -17,6 +16,7 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
 from cryoarena.volumes.filters import fourier_resize_volume
 from cryosparc_jobs import write_maps
+from finished_run import FinishedRun, assert_import_equals_run, finish, score
 from outside import folder_of
 from random_particles import make_particles
 from simulated import make_small_dataset
@@ -53,15 +53,32 @@ def test_a_box_that_takes_too_much_memory_is_refused(tmp_path: Path, particles: 
         next(methods.get("aspire").commands(particles, AspireOptions(box_px=18), None, tmp_path))
 
 
-@pytest.mark.slow
-def test_run(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     folder_of(ASPIRE)
-    dataset = make_small_dataset(tmp_path / "set", images=200, box_px=16, snr=1.0)
-    info = run_method("aspire", dataset, tmp_path / "run", {"box_px": "6", "components": "1"})
-    assert info["status"] == "ok", info["reason"]
-    result, truth = open_result(tmp_path / "run", open_particles(dataset)), open_truth(dataset)
+    folder = tmp_path_factory.mktemp("aspire")
+    dataset = make_small_dataset(folder / "set", images=200, box_px=16, snr=1.0)
+    return finish("aspire", dataset, folder, {"box_px": "6", "components": "1"})
+
+
+@pytest.mark.slow
+def test_sign_axes_and_origin_are_right(run: FinishedRun) -> None:
+    result, truth = open_result(run.result, open_particles(run.dataset)), open_truth(run.dataset)
     mean = np.tensordot(truth.population, [truth.volume(k) for k in range(len(truth.volume_names))], axes=1)
     seen = fourier_resize_volume(fourier_resize_volume(mean.astype(np.float32), 6), 16)
-    # Sign, axes and origin are right.
     volume = result.volumes_at(result.embedding.mean(axis=0, keepdims=True))[0]
     assert np.corrcoef(volume.ravel(), seen.ravel())[0, 1] > 0.8
+
+
+@pytest.mark.slow
+def test_an_import_equals_the_run(run: FinishedRun, tmp_path: Path) -> None:
+    # It names its table where the run has been.
+    with pytest.raises(UserError, match=r"which does not exist; give it by particles=FILE"):
+        assert_import_equals_run(run, tmp_path / "import")
+    assert_import_equals_run(run, tmp_path / "import", {"particles": str(run.output.parent / "particles.star")})
+
+
+@pytest.mark.slow
+def test_scores(run: FinishedRun) -> None:
+    table = score(run)
+    assert set(table.loc[table["metric"].isin(["per-image-fsc", "pmn", "cv-regression"]), "status"]) == {"ok"}

@@ -1,28 +1,39 @@
 """cryoDRGN really run: trained, read, scored, imported, its maps of the right sign, hand and place."""
 
-import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cryoarena.benchmark.import_result import import_result
-from cryoarena.benchmark.run_cell import run_method
-from cryoarena.benchmark.score import score_result
 from cryoarena.datasets.truth import open_truth
 from cryoarena.methods.base import Run, methods
 from cryoarena.methods.external.cryodrgn.program import CRYODRGN
+from cryoarena.methods.result_folder import open_result
 from cryoarena.methods.work_folder import WorkFolder
 from cryoarena.options import parse_options
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.stack import StackWriter
+from finished_run import FinishedRun, assert_import_equals_run, finish, score
 from outside import folder_of
 from simulated import make_small_dataset
 
 pytestmark = [pytest.mark.agreement, pytest.mark.slow]
 SMALL = {"zdim": "2", "encoder_dim": "32", "decoder_dim": "32"}
+SEARCH = {"zdim": "2", "epochs": "3", "l_start": "3", "l_end": "5"}
+AB_INITIO = {
+    "cryodrgn-ai-abinit": SEARCH | {"search_epochs": "2", "dim": "32"},
+    "cryodrgn-2": SEARCH | {"search_every": "2", "encoder_dim": "32", "decoder_dim": "32"},
+}
+# Of these the CPU time is over before.
+TOO_MANY_EPOCHS = 9999
+RUNS = AB_INITIO | {
+    "cryodrgn": SMALL | {"epochs": "2"},
+    "cryodrgn-ai": {"zdim": "2", "dim": "32", "epochs": str(TOO_MANY_EPOCHS), "cpu_hours": str(25 / 3600)},
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,6 +44,24 @@ def installed() -> None:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=200, box_px=16, snr=1.0)
+
+
+@pytest.fixture(scope="module")
+def few_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_small_dataset(tmp_path_factory.mktemp("data") / "few", images=60, box_px=16, snr=1.0)
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Path, few_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], FinishedRun]:
+    """Return what gives a run of each of RUNS; every program is run once."""
+
+    @cache
+    def run(name: str) -> FinishedRun:
+        # A search of poses is slow.
+        used = few_images if name in AB_INITIO else dataset
+        return finish(name, used, tmp_path_factory.mktemp(name), RUNS[name])
+
+    return run
 
 
 def fit(name: str, particles: ParticleSet, work: Path, **options: str):
@@ -46,29 +75,26 @@ def correlation_with_the_truth(volume: np.ndarray, dataset: Path) -> float:
     return float(np.corrcoef(volume.ravel(), mean.ravel())[0, 1])
 
 
-def test_run_score_and_import_give_the_same(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WorkFolder, "remove", lambda self: None)
-    info = run_method("cryodrgn", dataset, tmp_path / "run", SMALL | {"epochs": "2"})
-    assert info["status"] == "ok", info["reason"]
-    assert info["found"]["epoch"] == 2
-    assert info["found"]["program"] == "cryoDRGN 4.3.1"
-    assert [row["epoch"] for row in info["history"]] == [1, 2]
-    assert "Training complete" in (tmp_path / "run" / "log.txt").read_text()
+@pytest.mark.parametrize("name", RUNS)
+def test_an_import_equals_the_run(finished: Callable[[str], FinishedRun], name: str, tmp_path: Path) -> None:
+    assert_import_equals_run(finished(name), tmp_path / "import")
 
-    # As a user has it: somewhere else, the stacks out of reach.
-    theirs = tmp_path / "theirs"
-    shutil.copytree(tmp_path / ".run.work", theirs, ignore=shutil.ignore_patterns("stacks"))
-    shutil.rmtree(tmp_path / ".run.work")
-    import_result("cryodrgn", theirs / "output", dataset, tmp_path / "import")
-    written = [path.relative_to(tmp_path / "run") for path in (tmp_path / "run").rglob("*") if path.is_file()]
-    assert Path("volumes/0000.mrc") in written
-    for name in set(written) - {Path("result.json"), Path("log.txt")}:
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "import" / name).read_bytes(), name
 
-    shutil.rmtree(theirs)
-    table = score_result(tmp_path / "import", dataset)
-    assert set(table.loc[table["metric"].isin(["per-image-fsc", "pmn"]), "status"]) == {"ok"}
-    assert "failed" not in set(table["status"])
+@pytest.mark.parametrize("name", RUNS)
+def test_scores(finished: Callable[[str], FinishedRun], name: str) -> None:
+    table = score(finished(name))
+    rows = table.set_index("metric")
+    for metric in ("per-image-fsc", "pmn", "cv-regression"):
+        assert set(rows.loc[[metric], "status"]) == {"ok"}
+    assert set(rows.loc[["pose-error", "aligned-fsc"], "status"]) == {"ok" if name in AB_INITIO else "not_applicable"}
+
+
+def test_what_is_told_of_a_run(finished: Callable[[str], FinishedRun]) -> None:
+    run = finished("cryodrgn")
+    assert run.info["found"]["epoch"] == 2
+    assert run.info["found"]["program"] == "cryoDRGN 4.3.1"
+    assert [row["epoch"] for row in run.info["history"]] == [1, 2]
+    assert "Training complete" in (run.result / "log.txt").read_text()
 
 
 def test_maps_are_upright_from_dark_downsampled_images_and_training_goes_on(dataset: Path, tmp_path: Path) -> None:
@@ -96,32 +122,20 @@ def test_maps_are_upright_from_dark_downsampled_images_and_training_goes_on(data
     assert correlation_with_the_truth(np.roll(volume[::-1], 1, axis=0), dataset) < upright
 
 
-def test_the_autodecoder_and_its_cpu_time(dataset: Path, tmp_path: Path) -> None:
-    # So many epochs that the time is over before.
-    seconds = 25
-    info = run_method(
-        "cryodrgn-ai",
-        dataset,
-        tmp_path / "r",
-        {"zdim": "2", "dim": "32", "epochs": "9999", "cpu_hours": str(seconds / 3600)},
-    )
-    assert info["status"] == "ok", info["reason"]
-    assert 1 <= info["found"]["epoch"] < 9999
-    assert len(info["history"]) == info["found"]["epoch"]
-    assert np.load(tmp_path / "r" / "embedding.npy").shape == (200, 2)
+def test_the_cpu_time_of_a_run_ends_it(finished: Callable[[str], FinishedRun]) -> None:
+    run = finished("cryodrgn-ai")
+    epoch = run.info["found"]["epoch"]
+    assert 1 <= epoch < TOO_MANY_EPOCHS
+    assert len(run.info["history"]) == epoch
+    assert np.load(run.result / "embedding.npy").shape == (200, 2)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("cryodrgn-ai-abinit", {"search_epochs": "2", "dim": "32"}),
-        ("cryodrgn-2", {"search_every": "2", "encoder_dim": "32", "decoder_dim": "32"}),
-    ],
-)
-def test_ab_initio_shifts_are_in_the_right_unit(dataset: Path, tmp_path: Path, name: str, options: dict) -> None:
-    particles = open_particles(dataset).subset(slice(0, 60))
-    found = fit(name, particles, tmp_path / "work", zdim="2", epochs="3", l_start="3", l_end="5", **options)
-    assert found.embedding.shape == (60, 2)
+@pytest.mark.parametrize("name", AB_INITIO)
+def test_ab_initio_shifts_are_in_the_right_unit(finished: Callable[[str], FinishedRun], name: str) -> None:
+    run = finished(name)
+    particles = open_particles(run.dataset)
+    found = open_result(run.result, particles)
+    np.testing.assert_array_equal(found.particle_id, particles.particle_id)
     assert particles.poses is not None
     assert found.poses is not None
     # So few images do not tell the rotations, but where the object is in each.

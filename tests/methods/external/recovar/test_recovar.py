@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryoarena.benchmark.import_result import import_result
 from cryoarena.benchmark.run_cell import run_method
-from cryoarena.benchmark.score import score_result
 from cryoarena.errors import UserError
 from cryoarena.methods.base import methods
 from cryoarena.methods.external.recovar.adapter import Recovar
@@ -19,6 +17,7 @@ from cryoarena.methods.external.recovar.read_output import ImportOptions, read_o
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.mrc import read_volume, write_volume
+from finished_run import FinishedRun, assert_import_equals_run, score
 from outside import folder_of
 from simulated import make_small_dataset
 
@@ -73,12 +72,9 @@ def test_latents_of_every_particle_and_bright_maps(
 
 
 def test_an_import_equals_the_run_and_is_scored(result: Path, output: Path, dataset: Path, tmp_path: Path) -> None:
-    import_result("recovar", output, dataset, tmp_path / "imported")
-    for path in result.rglob("*"):
-        if path.is_file() and path.name not in ("log.txt", "result.json"):
-            assert (tmp_path / "imported" / path.relative_to(result)).read_bytes() == path.read_bytes(), path
-    scores = score_result(tmp_path / "imported", dataset)
-    assert set(scores.status) <= {"ok", "not_applicable"}
+    run = FinishedRun("recovar", dataset, result, output)
+    assert_import_equals_run(run, tmp_path / "imported")
+    score(run)
 
 
 def test_maps_on_demand_from_a_result_that_was_moved(

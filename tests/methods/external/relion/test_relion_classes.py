@@ -12,7 +12,6 @@ import starfile
 
 from cryoarena.benchmark.import_result import import_result
 from cryoarena.benchmark.run_cell import run_method
-from cryoarena.benchmark.score import score_result
 from cryoarena.errors import UserError
 from cryoarena.methods.base import Run, methods
 from cryoarena.methods.external.relion.adapter import Class3dOptions
@@ -23,6 +22,7 @@ from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.filters import fourier_crop_volume
 from cryoarena.volumes.mrc import read_volume, write_volume
+from finished_run import FinishedRun, assert_import_equals_run, score
 
 
 @pytest.fixture
@@ -63,17 +63,10 @@ def test_classes_of_every_particle_and_their_maps(job: Path, dataset: Path, part
 
 @pytest.mark.slow
 def test_an_import_equals_the_run_and_is_scored(job: Path, dataset: Path, tmp_path: Path) -> None:
-    run = job.parents[1] / "result"
-    imported = import_result("relion-class3d", job, dataset, tmp_path / "imported")
-    assert imported["imported"]
-    assert imported["found"]["judged"] == "iteration 2"
-    names = sorted(path.relative_to(run) for path in run.rglob("*") if path.is_file())
-    assert {"log.txt", "result.json"} < {str(name) for name in names}
-    for name in names:
-        if name.name not in ("log.txt", "result.json"):
-            assert (tmp_path / "imported" / name).read_bytes() == (run / name).read_bytes(), name
-    scores = score_result(tmp_path / "imported", dataset)
-    assert set(scores.status) <= {"ok", "not_applicable"}
+    run = FinishedRun("relion-class3d", dataset, job.parents[1] / "result", job)
+    assert run.info["found"]["judged"] == "iteration 2"
+    assert_import_equals_run(run, tmp_path / "imported")
+    scores = score(run)
     agreement = scores[(scores.metric == "posterior-class-agreement") & (scores.statistic == "standard/ari")]
     assert agreement.value.item() > 0
 
@@ -237,20 +230,3 @@ def test_more_classes_than_images_are_refused(dataset: Path, tmp_path: Path) -> 
     with pytest.raises(UserError, match="option classes must be from 1 to 240"):
         run_method("relion-class3d", dataset, tmp_path / "result", {"classes": "241"})
     assert not (tmp_path / "result").exists()
-
-
-@pytest.mark.slow
-def test_initial_model_estimates_poses(job: Path, dataset: Path, tmp_path: Path) -> None:
-    options = {"classes": "1", "iterations": "6", "first_images": "30", "last_images": "60", "healpix_order": "0"}
-    options |= {"first_resolution_A": "80", "last_resolution_A": "60", "offset_range_px": "2"}
-    info = run_method("relion-initialmodel", dataset, tmp_path / "result", options, seed=1)
-    assert info["status"] == "ok", info["reason"]
-    table = (tmp_path / "result" / "poses.star").read_text()
-    ids = np.load(tmp_path / "result" / "particle_id.npy")
-    assert 60 <= len(ids) <= 240
-    assert table.count("@") == len(ids)
-    found = read_volume(tmp_path / "result" / "volumes" / "0000.mrc")[0]
-    # In whatever orientation, density is bright and in the middle.
-    radius = np.linalg.norm(np.indices(found.shape) - 12, axis=0)
-    shell = found[(radius > 9) & (radius < 12)]
-    assert found[radius < 4].mean() > shell.mean() + 2 * shell.std()
