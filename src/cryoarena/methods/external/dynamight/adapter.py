@@ -63,7 +63,7 @@ class Dynamight(ExternalMethod[DynamightOptions]):
             yield Command(words, options.threads)
         if not (output / LATENTS / "latents.json").is_file():
             words = ["python", SCRIPT, "latents", Path(self.output, CHECKPOINTS, FINAL), Path(self.output, LATENTS)]
-            yield Command([*words, "--half", str(options.half), "--star", _STAR], options.threads)
+            yield Command([*words, "--half", str(options.half)], options.threads)
 
     def progress(self, line: str) -> Done | None:
         """Return how far the training or the encoding is; the program does not tell when it will be content."""

@@ -60,7 +60,7 @@ def train(given: argparse.Namespace) -> None:
     """Train both halves; the function ends the process where it fails."""
     torch.manual_seed(given.seed)
     optimize_deformations(
-        refinement_star_file=given.star,
+        refinement_star_file=given.star.resolve(),
         output_directory=given.out,
         initial_model=given.initial_model,
         mask_file=given.mask,
@@ -94,6 +94,8 @@ def write_latents(given: argparse.Namespace) -> None:
     """Encode all images, of both halves, by the encoder of one: each half has latents of its own."""
     encoder, _, poses, star, device = load(given.checkpoint, given.half)
     star = (given.star or star).resolve()
+    if not star.is_file():
+        sys.exit(f"the checkpoint names {star}, which does not exist; give it with --set particles=FILE.star")
     relion = RelionDataset(path=star, circular_mask_thickness=_SOFT_EDGE_A, particle_diameter=None)
     images = relion.make_particle_dataset()
     batches = torch.utils.data.DataLoader(images, batch_size=100, shuffle=False)
