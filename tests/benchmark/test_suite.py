@@ -83,6 +83,17 @@ def test_a_suite_extends_another(tmp_path: Path) -> None:
     assert len(suite.datasets) == 1
 
 
+def test_a_slow_method_may_have_seeds_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("seeds = [0, 1]\n" + SMALL + '[[methods]]\nname = "ppca"\nseeds = [5]\n')
+    runs = make_plan(read_suite(file), file, "").of_kind("run")
+    assert [(run.work["method"]["name"], run.work["seed"]) for run in runs] == [
+        ("consensus", 0),
+        ("consensus", 1),
+        ("ppca", 5),
+    ]
+
+
 def test_paths_are_those_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(SMALL.replace('name = "igg-pseudo"', 'folder = "data"'))
     assert read_suite(tmp_path / "mine.toml").datasets[0].folder == str(tmp_path / "data")

@@ -65,7 +65,8 @@ def make_plan(suite: Suite, file: Path, signature: str) -> Plan:
         runs = []
         for number, entry in enumerate(suite.methods):
             with _at(file, f"methods[{number}]"):
-                runs += [_run_job(data, size, entry, seed) for seed in suite.seeds or [0] if not _is_left_out(entry)]
+                seeds = [] if _is_left_out(entry) else entry.seeds or suite.seeds or [0]
+                runs += [_run_job(data, size, entry, seed) for seed in seeds]
         scores = [_score_job(run, limits, size, chosen) for run in runs]
         jobs += [data, limits, *runs, *scores]
     by_identity: dict[str, Job] = {}

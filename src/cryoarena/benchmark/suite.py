@@ -57,6 +57,7 @@ class SuiteMethod(_Table):
         name: as in `cryoarena list methods`.
         label: tells two entries of one method apart.
         options: as `--set key=value`.
+        seeds: in place of the suite's, e.g. of a slow method.
         device: of torch, or of the outside program.
         if_installed: leave the method out where its program is not installed.
     """
@@ -64,6 +65,7 @@ class SuiteMethod(_Table):
     name: str
     label: str | None = Label
     options: dict[str, Value] = {}
+    seeds: list[int] | None = Field(default=None, min_length=1)
     device: str = Field(default="cpu", pattern="^(cpu|cuda)$")
     if_installed: bool = False
 
