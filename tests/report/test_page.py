@@ -150,6 +150,20 @@ def test_a_result_that_lacks_particles_says_so(own_bench: Path) -> None:
     assert html.count("consensus (") == 0
 
 
+def test_lacking_particles_are_told_beside_the_mean_over_datasets(own_bench: Path) -> None:
+    for folder in ("datasets", "results"):
+        shutil.copytree(own_bench / folder / "turning-arm", own_bench / folder / "other")
+    for path in [own_bench / "datasets/other/dataset.json", *own_bench.glob("results/other/*/result.json")]:
+        info = json.loads(path.read_text())
+        changed = {"id": "other", "name": "other"}
+        path.write_text(json.dumps(info | (changed if "recipe" in info else {"dataset": changed})))
+    path = own_bench / "results/other/ppca/scores.csv"
+    pd.read_csv(path).assign(dataset="other", coverage=0.9, particles=2000).to_csv(path, index=False)
+    of_all = page(own_bench).split("<h2>Over all datasets</h2>")[1].split("</section>")[0]
+    # Two boards of FSC and one of neighbourhoods; the first dataset has all particles.
+    assert of_all.count("of 1,800 of 2,000 particles") == 3
+
+
 def test_names_from_strangers_are_text(own_bench: Path) -> None:
     path = own_bench / PPCA / "result.json"
     info = json.loads(path.read_text())

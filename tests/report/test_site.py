@@ -2,6 +2,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cryoarena.cli.report import report
@@ -39,6 +40,17 @@ def test_result_page_tells_scores_and_how_the_run_was_made(suites: list[Path], t
     assert "612 MB" in html
     other = (tmp_path / "site/first/turning-arm/consensus.html").read_text(encoding="utf-8")
     assert "not applicable: the embedding is constant" in other
+
+
+def test_result_page_tells_how_many_particles_are_judged(suites: list[Path], tmp_path: Path) -> None:
+    suite = Path(shutil.copytree(suites[0], tmp_path / "partial"))
+    path = next(suite.glob("results/*/ppca/scores.csv"))
+    pd.read_csv(path).assign(coverage=0.9, particles=2000).to_csv(path, index=False)
+    write_site([suite], tmp_path / "site")
+    pages = {page.name: page.read_text() for page in (tmp_path / "site").rglob("*.html")}
+    told = "Covers 1,800 of 2,000 particles; the others are not judged."
+    assert told in pages["ppca.html"]
+    assert told not in pages["consensus.html"]
 
 
 def test_addresses_do_not_depend_on_what_else_is_there(suites: list[Path], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Put the page together from what was found on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from markupsafe import Markup
 from cryoarena.files import atomic_path
 from cryoarena.report.collect import collect
 from cryoarena.report.colours import METHOD_COLOURS_DARK, METHOD_COLOURS_LIGHT, cyclic_map, sequential_map
+from cryoarena.report.coverage import covered_text, partial_coverage
 from cryoarena.report.overall import Overall, overall
 from cryoarena.report.packing import data_uri, script_json
 from cryoarena.report.part import Part, read_part
-from cryoarena.report.pooling import pool
+from cryoarena.report.pooling import Pooled, pool
 from cryoarena.report.score_table import percent, rank_text
 from cryoarena.report.scores import split_recommended
 
@@ -92,13 +94,17 @@ def overall_boards(parts: Sequence[Part]) -> list[Overall]:
     boards = []
     for metric, name, label in names:
         found = [
-            (part.group.name, pool(statistic, part.group))
+            (part.group.name, _with_coverage(pool(statistic, part.group), partial_coverage(part.scores)))
             for part, chosen in zip(parts, recommended, strict=True)
             for statistic in chosen
             if (statistic.metric, statistic.name) == (metric, name)
         ]
         boards.append(overall(label, f"{metric}/{name}", found))
     return [board for board in boards if board is not None]
+
+
+def _with_coverage(methods: Sequence[Pooled], partial: Mapping[str, str]) -> list[Pooled]:
+    return [replace(method, covered=covered_text(method, partial)) for method in methods]
 
 
 def _viewer() -> str:

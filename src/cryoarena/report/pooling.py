@@ -24,6 +24,7 @@ class Pooled:
         runs: how many runs there were; more than `seeds` where some gave no score.
         status, reason: `ok`, or why there is no score.
         rank: smallest and largest rank that the errors allow; None without a score.
+        covered: how many particles the results have, where they lack some; else empty.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Pooled:
     status: str
     reason: str
     rank: tuple[int, int] | None = None
+    covered: str = ""
 
 
 def pool(statistic: Statistic, group: Group) -> tuple[Pooled, ...]:
