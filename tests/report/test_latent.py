@@ -61,3 +61,14 @@ def test_mismatched_embedding_is_a_note(tmp_path: Path) -> None:
     notes: list[str] = []
     assert latent_payload(group, Truth(None, None, ()), notes) is None
     assert "shape (3, 2)" in notes[0]
+
+
+def test_particles_of_discrete_data_are_coloured_by_their_state(tmp_path: Path) -> None:
+    group = one_result(tmp_path, np.zeros((4, 2)), np.arange(4))
+    particles = pd.DataFrame({"particle_id": [0, 1, 2, 3], "conformation": [0, 1, 2, 3], "state": [0, 0, 1, 1]})
+    payload = latent_payload(group, Truth(particles, None, ()), [])
+    assert payload is not None
+    (state,) = payload["cvs"]
+    assert (state["name"], state["label"], state["period"]) == ("state", True, None)
+    ids = unpack(payload["ids"], np.int64)
+    np.testing.assert_array_equal(unpack(state["values"], np.float32)[np.argsort(ids)], [0, 0, 1, 1])

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from report_bench import unpack
 
-from cryoarena.report.colours import cyclic_map
+from cryoarena.report.colours import cyclic_map, label_map
 from cryoarena.report.packing import finite_list, grey, pack, png, script_json
 
 
@@ -45,3 +45,11 @@ def test_cyclic_colours_have_no_seam() -> None:
     steps = np.abs(np.diff(np.vstack([rgb, rgb[:1]]), axis=0)).max(axis=1)
     assert steps[-1] <= steps.max()
     assert steps.max() <= 12
+
+
+def test_neighbouring_labels_can_be_told_apart() -> None:
+    colours = label_map()
+    assert len(colours) == 256
+    rgb = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours[:32]])
+    for step in (1, 2, 3):
+        assert np.linalg.norm(rgb[step:] - rgb[:-step], axis=1).min() > 45

@@ -2,6 +2,9 @@
 
 import numpy as np
 from matplotlib import colormaps
+from numpy.typing import NDArray
+
+_Row = NDArray[np.floating]
 
 # Okabe & Ito (2008), Color Universal Design, without its yellow (lost on white); lighter on dark.
 METHOD_COLOURS_LIGHT = (
@@ -22,6 +25,12 @@ def sequential_map() -> list[str]:
     return [_hex(row[:3]) for row in colormaps["viridis"](np.linspace(0, 0.97, 256))]
 
 
+def label_map() -> list[str]:
+    """Return 256 colours for labels without an order: the hue turns by the golden angle, lightness in three steps."""
+    number = np.arange(256)
+    return _oklch(0.52 + 0.11 * (number % 3), np.full(256, 0.13), 2.39996 * number)
+
+
 def cyclic_map() -> list[str]:
     """Return 256 colours for a CV with a period: one turn of hue in OKLCH (Ottosson 2020).
 
@@ -29,8 +38,11 @@ def cyclic_map() -> list[str]:
     """
     turn = np.linspace(0, 2 * np.pi, 256, endpoint=False)
     lightness = 0.66 - 0.11 * np.cos(turn)
-    chroma = 0.11
-    a, b = chroma * np.cos(turn - 1.9), chroma * np.sin(turn - 1.9)
+    return _oklch(lightness, np.full(256, 0.11), turn - 1.9)
+
+
+def _oklch(lightness: _Row, chroma: _Row, hue: _Row) -> list[str]:
+    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
     short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3

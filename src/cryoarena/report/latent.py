@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cryoarena.report.collect import Group, ResultFolder
@@ -39,8 +40,17 @@ def latent_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, An
             if column in truth.particles:
                 values = truth.particles[column].to_numpy(np.float32)[rows]
                 cvs.append(_cv(cv, values))
+        cvs += _labels(truth.particles, rows)
     plots = [_plot(result, own, latent, ids) for result, own, latent in embeddings]
     return {"n": len(ids), "ids": pack(ids.astype(np.int64)), "cvs": cvs, "plots": plots}
+
+
+def _labels(particles: pd.DataFrame, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Return the true state or conformation of every particle as something to colour by."""
+    for name in ("state", "conformation"):
+        if name in particles and particles[name].nunique() > 1:
+            return [_cv({"name": name}, particles[name].to_numpy(np.float32)[rows]) | {"label": True}]
+    return []
 
 
 def _cv(cv: dict[str, Any], values: NDArray[np.float32]) -> dict[str, Any]:
@@ -54,6 +64,7 @@ def _cv(cv: dict[str, Any], values: NDArray[np.float32]) -> dict[str, Any]:
         "name": str(cv["name"]),
         "unit": spaced_unit(cv),
         "period": float(period) if period else None,
+        "label": False,
         "low": low,
         "high": high,
         "values": pack(values.astype(np.float32)),

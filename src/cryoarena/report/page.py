@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from cryoarena.files import atomic_path
 from cryoarena.report.collect import collect
-from cryoarena.report.colours import METHOD_COLOURS_DARK, METHOD_COLOURS_LIGHT, cyclic_map, sequential_map
+from cryoarena.report.colours import METHOD_COLOURS_DARK, METHOD_COLOURS_LIGHT, cyclic_map, label_map, sequential_map
 from cryoarena.report.coverage import covered_text, partial_coverage
 from cryoarena.report.overall import Overall, overall
 from cryoarena.report.packing import data_uri, script_json
@@ -56,7 +56,7 @@ def page_html(parts: Sequence[Part], notes: list[str], folder: str, up: tuple[st
         data=script_json(
             {
                 "parts": {part.key: part.payload for part in parts},
-                "maps": {"sequential": sequential_map(), "cyclic": cyclic_map()},
+                "maps": {"sequential": sequential_map(), "cyclic": cyclic_map(), "label": label_map()},
             }
         ),
     )

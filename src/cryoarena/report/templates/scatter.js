@@ -25,7 +25,7 @@
     }
 
     const chosen = () => (payload.cvs.length ? Number(cvSelect.value) : null);
-    const map = (cv) => CryoArena.data.maps[cv.period ? "cyclic" : "sequential"];
+    const map = (cv) => CryoArena.data.maps[cv.label ? "label" : cv.period ? "cyclic" : "sequential"];
 
     function recolour() {
       const at = chosen();
@@ -33,7 +33,10 @@
         const cv = payload.cvs[at];
         const bar = section.querySelector(".colour-bar");
         const colours = map(cv);
-        const stops = Array.from({ length: 33 }, (_, i) => colours[Math.min(255, i * 8)]);
+        const states = Math.min(256, cv.high - cv.low + 1);
+        const stops = cv.label
+          ? Array.from({ length: states }, (_, i) => `${colours[i]} ${(100 * i) / states}% ${(100 * (i + 1)) / states}%`)
+          : Array.from({ length: 33 }, (_, i) => colours[Math.min(255, i * 8)]);
         bar.querySelector("i").style.background = `linear-gradient(to right, ${stops.join(", ")})`;
         bar.querySelector(".low").textContent = `${cv.name} ${CryoArena.short(cv.low)}${cv.unit}`;
         bar.querySelector(".high").textContent = `${CryoArena.short(cv.high)}${cv.unit}`;
@@ -43,6 +46,7 @@
 
     function bucket(cv, value) {
       if (!Number.isFinite(value) || cv.high <= cv.low) return 0;
+      if (cv.label) return (value - cv.low) % 256;
       const place = (value - cv.low) / (cv.high - cv.low);
       return Math.max(0, Math.min(255, Math.floor(place * (cv.period ? 256 : 255.999))));
     }
