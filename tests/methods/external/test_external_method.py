@@ -168,8 +168,9 @@ def test_an_import_is_an_ordinary_result_and_dropped_particles_are_told(dataset:
     (tmp_path / "theirs" / "steps").write_text("1 2 dropped")
     import_result("counter", tmp_path / "theirs", dataset, tmp_path / "some")
     assert len(np.load(tmp_path / "some" / "particle_id.npy")) == len(np.load(tmp_path / "some" / "embedding.npy")) == 3
-    with pytest.raises(UserError, match="no latent for 57 of 60 particles"):
-        score_result(tmp_path / "some", dataset)
+    table = score_result(tmp_path / "some", dataset)
+    assert set(table["status"]) == {"failed"}
+    assert table["reason"].str.contains("has 3 of 60 particles").all()
 
 
 def test_a_gpu_is_looked_for_without_our_torch(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
