@@ -22,7 +22,6 @@ FLAGS = (
     "--no-sandbox",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
-    "--hide-scrollbars",
 )
 MOVE = """
     document.querySelector("section.viewers").scrollIntoView({behavior: "instant"});
@@ -60,4 +59,4 @@ def draw(page: Path, conformation: int) -> Image.Image:
 if __name__ == "__main__":
     picture = draw(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     small = picture.resize((PICTURE_PX, round(picture.height * PICTURE_PX / picture.width)), Image.Resampling.LANCZOS)
-    small.quantize(200).save(Path(__file__).parent / "images/report.png", optimize=True)
+    small.save(Path(__file__).parent / "images/report.png", optimize=True)
