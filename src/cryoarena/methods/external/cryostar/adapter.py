@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryoarena.errors import UserError
-from cryoarena.methods.base import MethodCard, Run, method
+from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.external.cryostar.program import CRYOSTAR, SCRIPT
 from cryoarena.methods.external.cryostar.read_output import ImportOptions, last_evaluation, read_output
 from cryoarena.methods.external.external_method import ExternalMethod
@@ -53,6 +53,7 @@ class Cryostar(ExternalMethod[CryostarOptions]):
         citation="Li et al. 2024, doi:10.1038/s41592-024-02486-1",
         heterogeneity="continuous",
         needs_gpu=True,
+        resources=Resources(memory_GB=32.0, minutes=120.0, minutes_per_gigapixel=3000.0),
     )
     options = CryostarOptions
     import_options = ImportOptions

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cryoarena.errors import UserError
-from cryoarena.methods.base import MethodCard, Run, method
+from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.consensus import Consensus, ConsensusOptions
 from cryoarena.methods.external.dynamight.decoder import DynamightReconstruction, load_decoder
 from cryoarena.methods.external.dynamight.program import DYNAMIGHT, SCRIPT, DynamightOptions, ImportOptions
@@ -36,6 +36,7 @@ class Dynamight(ExternalMethod[DynamightOptions]):
         summary="DynaMight: latents by an encoder, maps by moving the Gaussians of a consensus; given poses.",
         citation="Schwab et al. 2024, doi:10.1038/s41592-024-02377-5",
         heterogeneity="continuous",
+        resources=Resources(memory_GB=8.0, minutes=120.0, minutes_per_gigapixel=30000.0),
     )
     options = DynamightOptions
     import_options = ImportOptions

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cryoarena.errors import UserError
-from cryoarena.methods.base import MethodCard, Run, method
+from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.given_maps import GivenMaps, load_given_maps
 from cryoarena.methods.external.link_stacks import link_stacks
@@ -69,6 +69,7 @@ class Manifoldem(ExternalMethod[ManifoldemOptions]):
         summary="ManifoldEM: a coordinate from manifolds of projection directions, joined by rule; given poses.",
         citation="Dashti et al. 2020, doi:10.1038/s41467-020-18403-x",
         heterogeneity="continuous",
+        resources=Resources(minutes=60.0, minutes_per_gigapixel=10000.0),
     )
     options = ManifoldemOptions
     import_options = ImportOptions

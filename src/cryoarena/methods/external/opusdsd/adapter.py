@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cryoarena.errors import UserError
-from cryoarena.methods.base import MethodCard, Reconstruction, Run, method
+from cryoarena.methods.base import MethodCard, Reconstruction, Resources, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.given_maps import load_given_maps
 from cryoarena.methods.external.link_stacks import link_stacks
@@ -38,6 +38,7 @@ class Opusdsd(ExternalMethod[OpusdsdOptions]):
         citation="Luo et al. 2023, doi:10.1038/s41592-023-02031-6",
         heterogeneity="continuous",
         needs_gpu=True,
+        resources=Resources(memory_GB=32.0, minutes=120.0, minutes_per_gigapixel=3000.0),
     )
     options = OpusdsdOptions
     import_options = ImportOptions

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cryoarena.errors import UserError
-from cryoarena.methods.base import MethodCard, Run, method
+from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.relion.bodies import Body, cut_bodies, read_bodies, write_bodies
 from cryoarena.methods.external.relion.body_maps import BodyMaps, load_body_maps
@@ -71,6 +71,7 @@ class RelionMultibody(ExternalMethod[MultibodyOptions]):
         "the map of all images by k-means.",
         citation="Nakane et al. 2018, doi:10.7554/eLife.36861",
         heterogeneity="continuous",
+        resources=Resources(threads=2, minutes=120.0, minutes_per_gigapixel=6000.0),
     )
     options = MultibodyOptions
     import_options = MultibodyImportOptions
