@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,12 +184,15 @@ def test_no_space_left_is_said_before_anything_is_written(tmp_path: Path) -> Non
     assert not (tmp_path / "d").exists()
 
 
-def test_a_relative_folder_is_that_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_are_those_of_the_caller(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Worker processes are kept from one call to the next, and stay where they were.
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
-        dataset = datasets.get("igg-pseudo")
+        for file in ("top.psf", "path.dcd"):
+            shutil.copyfile(mirror / "md" / "adk_dims001" / file, file)
+        dataset = datasets.get("spike-md")
         settings = resolve_settings(dataset, "small", 20, 16, conformations=3)
-        make_dataset(dataset, settings, Sources(), Path("made"), processes=2)
+        sources = Sources(topology=Path("top.psf"), trajectory=Path("path.dcd"))
+        make_dataset(dataset, settings, sources, Path("made"), processes=2)
         assert len(open_particles(tmp_path / name / "made").images(slice(None))) == 20

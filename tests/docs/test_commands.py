@@ -24,6 +24,7 @@ _ELSEWHERE = {
     "fetch": "downloads; tests/datasets/test_fetch.py",
     "tools": "installs; .ci/run",
     "bench": "tests/benchmark",
+    "status": "tests/benchmark",
     "import": "needs folders of other programs; tests/methods/external",
     "check": "tests/benchmark/test_conformance.py",
 }

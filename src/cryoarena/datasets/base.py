@@ -1,7 +1,7 @@
 """The contract of a dataset: a card, presets, and a recipe that builds its conformations."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -101,6 +101,16 @@ class Sources:
         given = {f"model {number}": path for number, path in enumerate(self.models)}
         system = {"topology": self.topology, "trajectory": self.trajectory}
         return {**self.files, **given, **{name: path for name, path in system.items() if path is not None}}
+
+    def absolute(self) -> "Sources":
+        """Return the same with paths that hold in any working folder."""
+        return replace(
+            self,
+            files={name: path.absolute() for name, path in self.files.items()},
+            models=tuple(path.absolute() for path in self.models),
+            topology=self.topology and self.topology.absolute(),
+            trajectory=self.trajectory and self.trajectory.absolute(),
+        )
 
 
 @dataclass(frozen=True)

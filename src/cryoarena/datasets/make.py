@@ -72,7 +72,7 @@ def make_dataset(
         UserError: when the folder is in use, the disk is too small or the object does not fit its box.
     """
     # Processes of an earlier call, which are kept, may work in another folder.
-    out = out.absolute()
+    out, sources = out.absolute(), sources.absolute()
     options = parse_options(dataset.options, given_options or {})
     recipe = _recipe(dataset, settings, sources, options, defocus_table)
     dataset_id = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
