@@ -190,9 +190,9 @@ def test_relative_paths_are_those_of_the_caller(mirror: Path, tmp_path: Path, mo
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
         for file in ("top.psf", "path.dcd"):
-            shutil.copyfile(mirror / "md" / "adk_dims001" / file, file)
+            shutil.copyfile(mirror / "md" / "adk_dims001" / file, f"{name}-{file}")
         dataset = datasets.get("spike-md")
         settings = resolve_settings(dataset, "small", 20, 16, conformations=3)
-        sources = Sources(topology=Path("top.psf"), trajectory=Path("path.dcd"))
+        sources = Sources(topology=Path(f"{name}-top.psf"), trajectory=Path(f"{name}-path.dcd"))
         make_dataset(dataset, settings, sources, Path("made"), processes=2)
         assert len(open_particles(tmp_path / name / "made").images(slice(None))) == 20
