@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,16 @@ def test_progress() -> None:
     assert method.progress("epoch ended") is None
 
 
+class Runs:
+    """Makes a file when it is unpickled without restriction."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
 @pytest.mark.slow
 def test_run_import_and_score(tmp_path: Path) -> None:
     folder_of(DYNAMIGHT, in_ci=False)
@@ -142,7 +153,13 @@ def test_run_import_and_score(tmp_path: Path) -> None:
     import_result("dynamight", output, dataset, tmp_path / "imported")
     np.testing.assert_allclose(*[np.load(tmp_path / name / "embedding.npy") for name in ("run", "imported")], atol=1e-5)
     assert set(score_result(tmp_path / "imported", dataset).status) <= {"ok", "not_applicable"}
+    checkpoint = output / "forward_deformations" / "checkpoints" / "checkpoint_final.pth"
+    # A checkpoint that would run something is refused, and runs nothing.
+    torch.save({"encoder_half1": Runs(tmp_path / "ran")}, checkpoint)
+    with pytest.raises(ProgramFailed, match="is refused: it names"):
+        read_output(output, open_particles(dataset), ImportOptions())
+    assert not (tmp_path / "ran").exists()
     # What is no checkpoint makes DynaMight fail, and tells how.
-    (output / "forward_deformations" / "checkpoints" / "checkpoint_final.pth").write_bytes(b"damaged")
+    checkpoint.write_bytes(b"damaged")
     with pytest.raises(ProgramFailed, match="ended with exit code 1"):
         read_output(output, open_particles(dataset), ImportOptions())

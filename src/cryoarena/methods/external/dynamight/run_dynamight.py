@@ -5,6 +5,7 @@ Nothing of cryoarena is imported. The modules that it has for windows and plots 
 
 # ruff: noqa: E402
 import argparse
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -22,6 +23,9 @@ from dynamight.data.handlers.particle_image_preprocessor import ParticleImagePre
 from dynamight.deformations.optimize_deformations import optimize_deformations
 
 _SOFT_EDGE_A = 20
+# What a checkpoint may name: classes of these packages, and two more.
+_NETWORKS = ("dynamight.models.", "dynamight.utils.", "torch.nn.modules.")
+_HARMLESS = ("dynamight.utils.utils_new.fourier_crop", "pathlib.PosixPath")
 
 
 def main() -> None:
@@ -75,10 +79,26 @@ def train(given: argparse.Namespace) -> None:
     )
 
 
+def read_checkpoint(path: Path, device: str) -> dict[str, Any]:
+    """Read a checkpoint, which holds pickled networks, by torch's restricted reader; others are refused, not run."""
+    known = []
+    for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
+        module, _, attribute = name.rpartition(".")
+        found = None
+        if module.startswith(_NETWORKS) or name in _HARMLESS:
+            found = getattr(importlib.import_module(module), attribute, None)
+        is_network = isinstance(found, type) and found.__module__ == module
+        if not is_network and name not in _HARMLESS:
+            sys.exit(f"{path} is refused: it names {name}, which is no part of a network of DynaMight")
+        known.append(found)
+    with torch.serialization.safe_globals(known):
+        return torch.load(path, map_location=device, weights_only=True)
+
+
 def load(path: Path, half: int) -> tuple[Any, Any, Any, Path, str]:
     """Return the encoder and decoder of a half, the poses, the table they were trained on, and the device of all."""
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    content = torch.load(path, map_location=device, weights_only=False)
+    content = read_checkpoint(path, device)
     encoder, decoder, poses = (content[name] for name in (f"encoder_half{half}", f"decoder_half{half}", "poses"))
     encoder.load_state_dict(content[f"encoder_half{half}_state_dict"])
     decoder.load_state_dict(content[f"decoder_half{half}_state_dict"])
