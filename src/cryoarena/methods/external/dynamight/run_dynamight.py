@@ -81,7 +81,7 @@ def train(given: argparse.Namespace) -> None:
 
 def read_checkpoint(path: Path, device: str) -> dict[str, Any]:
     """Read a checkpoint, which holds pickled networks, by torch's restricted reader; others are refused, not run."""
-    known = []
+    known: list[Any] = []
     for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
         module, _, attribute = name.rpartition(".")
         found = None
@@ -92,7 +92,8 @@ def read_checkpoint(path: Path, device: str) -> dict[str, Any]:
             sys.exit(f"{path} is refused: it names {name}, which is no part of a network of DynaMight")
         known.append(found)
     with torch.serialization.safe_globals(known):
-        return torch.load(path, map_location=device, weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return content
 
 
 def load(path: Path, half: int) -> tuple[Any, Any, Any, Path, str]:
