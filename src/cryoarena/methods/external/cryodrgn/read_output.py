@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
-from cryoarena.methods.external.cryodrgn.decoder import CryodrgnReconstruction, Decoder
+from cryoarena.methods.external.cryodrgn.decoder import Decoder
 from cryoarena.methods.external.cryodrgn.output_folder import (
     Configuration,
     choose_epoch,
@@ -18,6 +18,7 @@ from cryoarena.methods.external.cryodrgn.output_folder import (
     weights_path,
 )
 from cryoarena.methods.external.cryodrgn.program import ImportOptions
+from cryoarena.methods.external.decoded import DecodedReconstruction
 from cryoarena.methods.external.match_rows import match_table
 from cryoarena.particles.cryodrgn import read_cryodrgn_poses
 from cryoarena.particles.particle_set import ParticleSet
@@ -27,7 +28,7 @@ from cryoarena.particles.safe_pickle import read_array_pickle
 _AB_INITIO = ("abinit", "abinit_het_old")
 
 
-def read_output(folder: Path, particles: ParticleSet, options: ImportOptions, command: str) -> CryodrgnReconstruction:
+def read_output(folder: Path, particles: ParticleSet, options: ImportOptions, command: str) -> DecodedReconstruction:
     """Read what `cryodrgn COMMAND -o folder` wrote.
 
     Raises:
@@ -60,7 +61,7 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions, co
     decoder = Decoder(
         folder / "config.yaml", weights_path(folder, epoch), opposite, particles.box_px, particles.pixel_size_A
     )
-    return CryodrgnReconstruction(
+    return DecodedReconstruction(
         decoder,
         latents[order],
         rows[order] if dropped else None,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from cryoarena.methods.base import Run
-from cryoarena.methods.external.cryodrgn.decoder import CryodrgnReconstruction, load_reconstruction
+from cryoarena.methods.external.cryodrgn.decoder import load_reconstruction
 from cryoarena.methods.external.cryodrgn.output_folder import last_whole_epoch
 from cryoarena.methods.external.cryodrgn.program import CRYODRGN, ImportOptions, TrainingOptions
 from cryoarena.methods.external.cryodrgn.read_output import read_output
 from cryoarena.methods.external.cryodrgn.write_input import write_input
+from cryoarena.methods.external.decoded import DecodedReconstruction
 from cryoarena.methods.external.external_method import Done, ExternalMethod, cpu_spent_s
 from cryoarena.methods.external.run_program import Command
 from cryoarena.particles.particle_set import ParticleSet
@@ -67,10 +68,10 @@ class TrainingMethod(ExternalMethod[TrainingT]):
         # Epoch 0 is pretraining.
         return Done(max(0, epoch - 1 + images / of), epochs, f"epoch {epoch}")
 
-    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> CryodrgnReconstruction:
+    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> DecodedReconstruction:
         """Read an output folder of the command."""
         return read_output(folder, particles, options, self.command)
 
-    def load(self, folder: Path, particles: ParticleSet) -> CryodrgnReconstruction:
+    def load(self, folder: Path, particles: ParticleSet) -> DecodedReconstruction:
         """Read a saved decoder."""
         return load_reconstruction(folder, particles)

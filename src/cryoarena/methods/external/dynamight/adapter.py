@@ -10,7 +10,8 @@ import numpy as np
 from cryoarena.errors import UserError
 from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.consensus import Consensus, ConsensusOptions
-from cryoarena.methods.external.dynamight.decoder import DynamightReconstruction, load_decoder
+from cryoarena.methods.external.decoded import DecodedReconstruction
+from cryoarena.methods.external.dynamight.decoder import load_decoder
 from cryoarena.methods.external.dynamight.program import DYNAMIGHT, SCRIPT, DynamightOptions, ImportOptions
 from cryoarena.methods.external.dynamight.read_output import CHECKPOINTS, FINAL, LATENTS, read_output
 from cryoarena.methods.external.external_method import Done, ExternalMethod
@@ -78,11 +79,11 @@ class Dynamight(ExternalMethod[DynamightOptions]):
         """Return which half is read."""
         return ImportOptions(half=options.half)
 
-    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> DynamightReconstruction:
+    def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> DecodedReconstruction:
         """Read an output folder."""
         return read_output(folder, particles, options)
 
-    def load(self, folder: Path, particles: ParticleSet) -> DynamightReconstruction:
+    def load(self, folder: Path, particles: ParticleSet) -> DecodedReconstruction:
         """Read a saved decoder."""
         return load_decoder(folder, particles)
 

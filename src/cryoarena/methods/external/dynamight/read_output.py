@@ -8,7 +8,8 @@ import numpy as np
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
-from cryoarena.methods.external.dynamight.decoder import Decoder, DynamightReconstruction
+from cryoarena.methods.external.decoded import DecodedReconstruction
+from cryoarena.methods.external.dynamight.decoder import Decoder
 from cryoarena.methods.external.dynamight.program import DYNAMIGHT, SCRIPT, ImportOptions
 from cryoarena.methods.external.match_rows import match_star
 from cryoarena.methods.external.run_program import Command, run_program
@@ -22,7 +23,7 @@ LATENTS = "latents"
 _EPOCH = re.compile(r"(\d+)\.pth")
 
 
-def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) -> DynamightReconstruction:
+def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) -> DecodedReconstruction:
     """Read what `dynamight optimize-deformations` wrote, and let DynaMight encode the images.
 
     Raises:
@@ -53,12 +54,12 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) ->
     notes = [f"all images were encoded by the network of half {options.half}, which was trained on half of them"]
     if dropped:
         notes.append(f"{dropped} of {len(particles)} particles have no latent: they are not in the table")
-    return DynamightReconstruction(
+    return DecodedReconstruction(
         Decoder(checkpoint, options.half, particles.box_px, particles.pixel_size_A),
         latents[order],
         rows[order] if dropped else None,
-        tuple(notes),
-        {"program": "DynaMight", "checkpoint": checkpoint.name, "half": options.half},
+        notes=tuple(notes),
+        found={"program": "DynaMight", "checkpoint": checkpoint.name, "half": options.half},
     )
 
 

@@ -2,26 +2,23 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json, write_json
-from cryoarena.methods.base import Reconstruction
+from cryoarena.methods.external.decoded import DecodedReconstruction, require_files, saved_latents
 from cryoarena.methods.external.gpu import has_gpu
 from cryoarena.methods.external.opusdsd.place_map import place_map
 from cryoarena.methods.external.opusdsd.program import OPUSDSD
-from cryoarena.methods.external.representatives import maps_at_once, representatives
 from cryoarena.methods.external.run_program import Command, run_program
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.mrc import read_volume
 
-_CONFIGURATION, _WEIGHTS, _LATENTS, _DECODER = "config.pkl", "weights.pkl", "latents.npy", "decoder.json"
+_CONFIGURATION, _WEIGHTS, _DECODER = "config.pkl", "weights.pkl", "decoder.json"
 # The program rounds the box down: a hair less than the pixel size keeps it.
 _LESS = 1 - 1e-4
 
@@ -69,51 +66,21 @@ class Decoder:
             maps = [place_map(read_volume(path, self.pixel_size_A)[0], self.box_px) for path in paths]
         return np.asarray((-1 if self.opposite else 1) * np.stack(maps), np.float32)
 
-
-class OpusdsdReconstruction(Reconstruction):
-    """Latents, and the decoder that turns them into maps."""
-
-    def __init__(
-        self,
-        decoder: Decoder,
-        embedding: NDArray[np.float32],
-        rows: NDArray[np.int64] | None = None,
-        notes: tuple[str, ...] = (),
-        found: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Hold a decoder and the latents (N, d) of the particles in `rows`."""
-        self.embedding = embedding
-        self.posterior = None
-        self.history = []
-        self.representatives = representatives(embedding)
-        self.maps_at_once = maps_at_once(decoder.box_px)
-        self.rows = rows
-        self.notes = notes
-        self.found = found or {}
-        self._decoder = decoder
-
-    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the maps (k, D, D, D) at latents (k, d)."""
-        return self._decoder.volumes_at(latents)
-
     def save(self, folder: Path) -> None:
-        """Copy the decoder and write the latents."""
-        shutil.copyfile(self._decoder.configuration, folder / _CONFIGURATION)
-        shutil.copyfile(self._decoder.weights, folder / _WEIGHTS)
-        np.save(folder / _LATENTS, self.embedding)
-        write_json(folder / _DECODER, {"opposite": self._decoder.opposite})
+        """Copy the files of the decoder into an existing folder."""
+        shutil.copyfile(self.configuration, folder / _CONFIGURATION)
+        shutil.copyfile(self.weights, folder / _WEIGHTS)
+        write_json(folder / _DECODER, {"opposite": self.opposite})
 
 
-def load_decoder(folder: Path, particles: ParticleSet) -> OpusdsdReconstruction:
+def load_decoder(folder: Path, particles: ParticleSet) -> DecodedReconstruction:
     """Read back what `save` wrote.
 
     Raises:
         UserError: when a file is missing.
         OSError, ValueError, KeyError: when one is damaged.
     """
-    for name in (_CONFIGURATION, _WEIGHTS):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder / name} does not exist")
+    require_files(folder, _CONFIGURATION, _WEIGHTS)
     opposite = bool(read_json(folder / _DECODER)["opposite"])
     decoder = Decoder(folder / _CONFIGURATION, folder / _WEIGHTS, opposite, particles.box_px, particles.pixel_size_A)
-    return OpusdsdReconstruction(decoder, np.load(folder / _LATENTS, allow_pickle=False))
+    return DecodedReconstruction(decoder, saved_latents(folder))

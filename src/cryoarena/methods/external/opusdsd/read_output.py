@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.methods.base import Reconstruction
+from cryoarena.methods.external.decoded import DecodedReconstruction
 from cryoarena.methods.external.given_maps import GivenMaps
 from cryoarena.methods.external.map_files import MapFiles
 from cryoarena.methods.external.match_rows import match_table
 from cryoarena.methods.external.opusdsd.analysed_maps import AnalysedMaps, analysed_maps
-from cryoarena.methods.external.opusdsd.decoder import Decoder, OpusdsdReconstruction
+from cryoarena.methods.external.opusdsd.decoder import Decoder
 from cryoarena.methods.external.opusdsd.program import ImportOptions
 from cryoarena.methods.external.opusdsd.run_log import Training, read_run_log
 from cryoarena.methods.external.safe_torch import read_torch
@@ -66,7 +67,7 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) ->
         decoder = Decoder(
             folder / "config.pkl", _weights(folder, epoch), opposite, particles.box_px, particles.pixel_size_A
         )
-        return OpusdsdReconstruction(decoder, embedding, kept, tuple(notes), found)
+        return DecodedReconstruction(decoder, embedding, kept, notes=tuple(notes), found=found)
     files = maps.placed(particles, opposite) if maps.paths else MapFiles((), particles.box_px, particles.pixel_size_A)
     numbers = np.arange(len(maps.paths))
     return GivenMaps(embedding, maps.latents, numbers, files, rows=kept, notes=tuple(notes), found=found)
