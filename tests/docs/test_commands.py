@@ -96,3 +96,4 @@ def test_tours_can_be_gone(tour: str, material: Path, tmp_path: Path, monkeypatc
         if words[0] == "mix":
             words = [*words, *(word for pair in mixed.items() for word in pair)]
         run(words)
+    assert "ppca" in Path("report.html").read_text()
