@@ -58,7 +58,9 @@ def test_observers_are_rows_of_their_own_between_0_and_1(dataset: Path) -> None:
         "chance",
         "one-for-all",
         "consensus",
+        "turned-consensus",
         "known-label",
+        "known-components",
         "rigid-motion",
         "bayes",
     ]

@@ -8,10 +8,13 @@ import pytest
 
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.files import read_json, write_json
+from cryoarena.limits.known_components import true_coordinates
 from cryoarena.limits.limits import limits_of
 from cryoarena.limits.observers import Observers
 from cryoarena.metrics.base import metrics
+from cryoarena.metrics.judge import judged_rows
 from cryoarena.metrics.neighborhood_similarity import neighborhood_similarity
+from cryoarena.volumes.fsc import fsc, fsc_auc
 from simulated import make_small_dataset
 
 Limits = dict[str, dict[str, Any]]
@@ -111,14 +114,55 @@ def test_a_changed_metric_is_judged_again(computed: tuple[Truth, Limits]) -> Non
     assert read_json(path)["scores"]["pmn/standard/mean_1_10"]["value"] < 20
 
 
-def test_without_a_known_motion_labels_are_the_ceiling(tmp_path: Path) -> None:
+def test_without_a_known_motion_labels_or_components_are_the_ceiling(tmp_path: Path) -> None:
     folder = make_small_dataset(tmp_path / "d", images=100, box_px=16, snr=0.1)
     (folder / "truth" / "bodies.parquet").unlink()
     truth = open_truth(folder)
     assert truth.rigid_motion is None
     limits = limits_of(truth)
-    assert limits["ceiling"]["scores"]["per-image-fsc/standard/mask/auc"]["source"] == "known-label"
+    sources = {score["source"] for score in limits["ceiling"]["scores"].values()}
+    assert "rigid-motion" not in sources
+    assert {"known-label", "known-components"} & sources
     assert "rigid" not in limits["ceiling"]["description"]
+
+
+def test_maps_in_a_frame_of_their_own_have_limits_too(computed: tuple[Truth, Limits]) -> None:
+    _, limits = computed
+    key = "aligned-fsc/standard/moving_mask/auc"
+    # The consensus may be nearer to a truth once it is turned, but not nearer than the oracle.
+    assert limits["floor"]["scores"][key]["source"] == "turned-consensus"
+    consensus = value(limits, "floor", "per-image-fsc/standard/moving_mask/auc")
+    assert consensus - 0.01 < value(limits, "floor", key) < value(limits, "ceiling", key)
+
+
+def test_known_components_share_what_the_states_share(tmp_path: Path) -> None:
+    """With few images per state, maps from all images under true coordinates beat maps of the images of one state."""
+    truth = open_truth(make_small_dataset(tmp_path / "d", images=240, box_px=24, snr=0.005))
+    observers = Observers(truth, "cpu")
+    coordinates = true_coordinates(truth)
+    assert coordinates.shape == (8, 7)
+    mean_fsc = {}
+    for name in ("known_components", "known_label"):
+        answer = getattr(observers, name)().answer
+        rows = np.unique(truth.conformation[judged_rows(truth, 20)], return_index=True)[1]
+        areas = [
+            fsc_auc(*fsc(volume, truth.volume(state), truth.masks()["mask"]))
+            for state, volume in enumerate(answer.maps_of(rows))
+        ]
+        mean_fsc[name] = np.mean(areas)
+    assert mean_fsc["known_components"] > mean_fsc["known_label"] + 0.01
+
+
+def test_chance_is_the_floor_where_it_beats_saying_nothing(computed: tuple[Truth, Limits]) -> None:
+    """Classes drawn at random have about equal populations, which are the true ones here."""
+    truth, limits = computed
+    kept = {
+        name: read_json(truth.folder / "truth" / "limits" / f"{name}.json")["scores"] for name in ("chance", "bayes")
+    }
+    key = "populations/kmeans_counting/l1"
+    if kept["chance"][key]["value"] > kept["bayes"][key]["value"]:
+        assert limits["floor"]["scores"][key]["source"] == "chance"
+    assert limits["floor"]["scores"]["pmn/standard/mean_1_10"]["source"] == "one-for-all"
 
 
 def test_the_sample_of_images_is_the_same_for_floor_and_ceiling(computed: tuple[Truth, Limits]) -> None:

@@ -56,6 +56,7 @@ POPULATIONS = [
     )
     for estimator, distance in product(estimators, ("l1", "kl", "emd"))
 ]
+OWN_FRAME = ("aligned-fsc", "pose-error")
 POSES = [("pose-error", f"standard/{of}_{how}") for of, how in product(("rotation", "shift"), ("mean", "median"))]
 
 
@@ -65,14 +66,21 @@ def truth(tmp_path_factory) -> Truth:
 
 
 def judged(answer: Answer, truth: Truth, *names: str, rows: int = JUDGED) -> Results:
-    """Judge an answer by the metrics named, or by all but the aligned FSC (a second per map)."""
-    return judge(
-        answer,
-        truth,
-        judged_rows(truth, rows),
-        lambda *_: None,
-        wanted=lambda card: card.name in names if names else card.name != "aligned-fsc",
-    )
+    """Judge an answer by the metrics named, or by all but the aligned FSC (a second per map).
+
+    Maps are judged as they lie, as if the poses had been given.
+    """
+    wanted = names or tuple(set(metrics.all()) - {"aligned-fsc"})
+    results: Results = {}
+    for own_frame in (False, True):
+        results |= judge(
+            answer if own_frame else replace(answer, estimated_poses=None),
+            truth,
+            judged_rows(truth, rows),
+            lambda *_: None,
+            wanted=lambda card, own=own_frame: card.name in wanted and (card.name in OWN_FRAME) == own,
+        )
+    return results
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +235,7 @@ def test_progress_names_the_metric_and_never_goes_back(truth) -> None:
     told: list[tuple[float, float, str]] = []
     names = ("per-image-fsc", "per-conformation-fsc", "sample-fsc", "cv-regression")
     judge(
-        mock.perfect(truth),
+        replace(mock.perfect(truth), estimated_poses=None),
         truth,
         judged_rows(truth, JUDGED),
         lambda done, total, note="": told.append((done, total, note)),

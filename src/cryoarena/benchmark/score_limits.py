@@ -8,7 +8,7 @@ from cryoarena.benchmark.device import require_device
 from cryoarena.benchmark.score_rows import row_of, table_of
 from cryoarena.datasets.truth import open_truth
 from cryoarena.files import atomic_path, read_json
-from cryoarena.limits.limits import OBSERVERS, judges_maps, limits_of
+from cryoarena.limits.limits import OBSERVERS, limits_of
 
 REFERENCE_RUN = "limits"
 
@@ -32,14 +32,14 @@ def score_limits(dataset_folder: Path, table_path: Path | None = None, device: s
     folder = dataset_folder / "truth" / "limits"
     particles = len(truth.particle_id)
     tables = []
-    for observer, by_maps in OBSERVERS.items():
+    for observer in OBSERVERS:
         path = folder / f"{observer}.json"
         if not path.exists():
             continue
         rows = []
         for key, score in read_json(path)["scores"].items():
             name, _, statistic = key.partition("/")
-            if score["value"] is not None and judges_maps(name) == by_maps:
+            if score["value"] is not None:
                 rows.append(row_of(name, statistic, score, limits))
         tables.append(table_of(rows, truth.info["name"], observer, REFERENCE_RUN, particles, particles))
     table = pd.concat(tables, ignore_index=True)

@@ -17,20 +17,24 @@ from cryoarena.progress import progress_bar
 Limit = dict[str, Any]
 
 # Of the files in the cache; raised whenever they hold something else.
-_FORMAT = 3
+_FORMAT = 4
 
 # A metric that needs one of these judges maps; all others judge what is said about single images.
 _NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "ab_initio_volume_pairs", "sample_volumes"}
-_NO_MAPS: Limit = {"source": "", "description": "none", "scores": {}, "curves": {}}
 # In the order in which they are shown, and whether they are judged by their maps, or by what they say of single images.
 OBSERVERS = {
     "chance": False,
     "one-for-all": False,
     "consensus": True,
+    "turned-consensus": True,
     "known-label": True,
+    "known-components": True,
     "rigid-motion": True,
     "bayes": False,
 }
+_GIVEN_FRAME, _OWN_FRAME = "per-image-fsc", "aligned-fsc"
+# standard errors
+_MOST_LUCK = 4.0
 _BEST_MAPS_BY = "per-image-fsc/standard/moving_mask/auc"
 
 
@@ -38,27 +42,36 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
     """Return {"floor": …, "ceiling": …} as in docs/formats.md; what is not in the cache is computed now.
 
     Floor: of maps the consensus; of everything else one latent and one class for all images, or random latents and
-    poses where that has no value or is, by accident, as good as the ceiling (one class for all has the right
-    populations where these are equal). Ceiling: of maps the better of the known-label and the rigid-motion oracle; of
-    everything else the Bayes posterior. Every score names the observer it comes from as its `source`. An observer who
-    needs a truth that is not there, as of recorded images, is left out, and so are the limits he would give.
+    poses where these are better without reaching the ceiling, or where that has no value or reaches the ceiling (one
+    class for all has the right populations where these are equal). Ceiling: of maps the best oracle; of everything else
+    the Bayes posterior. Every score names the observer it comes from as its `source`. An observer who needs a truth
+    that is not there, as of recorded images, is left out, and so are the limits he would give.
     """
     observers = Observers(truth, device)
-    floor = by_label = _NO_MAPS
+    of_maps: dict[str, Limit] = {}
     if observers.can_reconstruct():
-        floor = _judged("consensus", observers.consensus, observers)
-        by_label = _judged("known-label", observers.known_label, observers)
-    by_motion = _judged("rigid-motion", observers.rigid_motion, observers) if truth.rigid_motion else None
+        of_maps["consensus"] = _judged("consensus", observers.consensus, observers)
+        if observers.knows_all():
+            of_maps["turned-consensus"] = _judged("turned-consensus", observers.turned_consensus, observers)
+        of_maps["known-label"] = _judged("known-label", observers.known_label, observers)
+        of_maps["known-components"] = _judged("known-components", observers.known_components, observers)
+        if truth.rigid_motion:
+            of_maps["rigid-motion"] = _judged("rigid-motion", observers.rigid_motion, observers)
     nothing = [_judged("one-for-all", observers.one_for_all, observers), _judged("chance", observers.chance, observers)]
     bayes = [_judged("bayes", observers.bayes, observers)] if observers.knows_all() else []
 
-    maps = sorted(filter(None, [by_label, by_motion]), key=_moving_region, reverse=True)
-    ceiling = _joined(maps[0], bayes, {})
-    limits = {"floor": _joined(floor, nothing, ceiling["scores"]), "ceiling": ceiling}
-    if len(maps) > 1:
+    floors = [of_maps.pop(source) for source in ("consensus", "turned-consensus") if source in of_maps]
+    oracles = sorted(of_maps.values(), key=_moving_region, reverse=True)
+    ceiling = _joined(oracles[:1], bayes, {})
+    # The maps of an oracle lie as the truth does: turning them onto it gains nothing.
+    for kind in ("scores", "curves"):
+        unturned = {key: value for key, value in ceiling[kind].items() if key.startswith(f"{_GIVEN_FRAME}/")}
+        ceiling[kind] |= {key.replace(_GIVEN_FRAME, _OWN_FRAME, 1): value for key, value in unturned.items()}
+    limits = {"floor": _joined(floors, nothing, ceiling["scores"]), "ceiling": ceiling}
+    if len(oracles) > 1:
+        others = ", ".join(f"{other['source']} {_moving_region(other):.3f}" for other in oracles[1:])
         limits["ceiling"]["description"] += (
-            f" (area under the moving-region FSC {_moving_region(maps[0]):.3f}, "
-            f"{maps[1]['source']} {_moving_region(maps[1]):.3f})"
+            f" (area under the moving-region FSC {_moving_region(oracles[0]):.3f}, {others})"
         )
     for name, limit in limits.items():
         path = truth.folder / "truth" / "limits" / f"{name}.json"
@@ -67,7 +80,7 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
     return limits
 
 
-def _judged(source: str, observe: Callable[[], Observation | None], observers: Observers) -> Limit:
+def _judged(source: str, observe: Callable[[], Observation], observers: Observers) -> Limit:
     """Return what an observer scores, computed again when a metric is new or changed."""
     path = observers.truth.folder / "truth" / "limits" / f"{source}.json"
     versions = {"format": _FORMAT} | {name: metric.card.version for name, metric in metrics.all().items()}
@@ -76,15 +89,21 @@ def _judged(source: str, observe: Callable[[], Observation | None], observers: O
         if kept["metrics"] == versions:
             return kept
     observation = observe()
-    assert observation is not None
     with progress_bar(f"Judging {source}") as report:
-        results = judge(observation.answer, observation.truth, observation.rows, report, observers.device)
+        results = judge(
+            observation.answer,
+            observation.truth,
+            observation.rows,
+            report,
+            observers.device,
+            lambda card: _judges_maps(card.name) == OBSERVERS[source],
+        )
     limit = {"source": source, "description": observation.description, "metrics": versions, **as_json(results)}
     write_json(path, limit)
     return limit
 
 
-def judges_maps(name: str) -> bool:
+def _judges_maps(name: str) -> bool:
     """Tell whether a metric judges maps; all others judge what is said of single images."""
     return bool(_NEEDS_OF_MAPS & set(metrics.get(name).card.needs))
 
@@ -94,39 +113,31 @@ def _moving_region(limit: Limit) -> float:
     return -math.inf if value is None else float(value)
 
 
-def _joined(of_maps: Limit, of_images: list[Limit], ceiling: dict[str, Any]) -> Limit:
-    """Take metrics of maps from one observer, and each other score from the first whose value is below the ceiling.
-
-    Where none is, the first value is taken.
-    """
+def _joined(of_maps: list[Limit], of_images: list[Limit], ceiling: dict[str, Any]) -> Limit:
+    """Take every score from the first observer who has one, or from another who is better, though below the ceiling."""
     scores: dict[str, Any] = {}
     curves: dict[str, Any] = {}
-    for limit in [of_maps, *of_images]:
+    for limit in [*of_maps, *of_images]:
         for key, score in limit["scores"].items():
-            wanted = judges_maps(key.split("/")[0]) == (limit is of_maps)
-            if not wanted or score["value"] is None:
-                continue
-            better = (
-                key in scores and not _is_below(scores[key], ceiling.get(key)) and _is_below(score, ceiling.get(key))
-            )
-            if key not in scores or better:
+            if score["value"] is not None and (key not in scores or _is_better(score, scores[key], ceiling.get(key))):
                 scores[key] = {**score, "source": limit["source"]}
         for key, curve in limit["curves"].items():
-            if judges_maps(key.split("/")[0]) == (limit is of_maps):
-                curves.setdefault(key, curve)
-    described = " or, where that is no limit, ".join(limit["description"] for limit in of_images) or "none"
-    return {
-        "description": f"of images: {described}; of maps: {of_maps['description']}",
-        "scores": scores,
-        "curves": curves,
-    }
+            curves.setdefault(key, curve)
+    images, maps = ("; or ".join(limit["description"] for limit in found) or "none" for found in (of_images, of_maps))
+    return {"description": f"of images: {images}; of maps: {maps}", "scores": scores, "curves": curves}
 
 
-def _is_below(score: dict[str, Any], ceiling: dict[str, Any] | None) -> bool:
-    if ceiling is None:
-        return True
+def _is_better(score: dict[str, Any], known: dict[str, Any], ceiling: dict[str, Any] | None) -> bool:
+    """Tell whether a score is below the ceiling, and the one that is known is not or is worse, not by luck alone."""
+    if ceiling is None or not _is_below(score, ceiling):
+        return False
+    luck = _MOST_LUCK * math.hypot(*(each["standard_error"] or 0.0 for each in (score, known)))
+    return _is_below(known, score, luck) or not _is_below(known, ceiling)
+
+
+def _is_below(score: dict[str, Any], other: dict[str, Any], by: float = 0.0) -> bool:
     sign = 1 if score["direction"] == "higher" else -1
-    return bool(sign * (ceiling["value"] - score["value"]) > 0)
+    return bool(sign * (other["value"] - score["value"]) > by)
 
 
 def as_json(results: dict[str, MetricResult | NoResult]) -> dict[str, Any]:

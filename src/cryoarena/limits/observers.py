@@ -17,6 +17,7 @@ from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, write_json
 from cryoarena.imaging.poses import random_poses
 from cryoarena.limits.bayes_posterior import BayesPosterior, bayes_posterior, from_log_likelihood, sample_rows
+from cryoarena.limits.known_components import component_maps, true_coordinates
 from cryoarena.limits.known_label import best_window, known_label_map
 from cryoarena.limits.rigid_motion import assemble, rigid_body_maps
 from cryoarena.methods.base import Run, methods
@@ -71,6 +72,12 @@ class Observers:
             write_volume(path, fitted.volumes_at(fitted.representatives)[0], self.truth.pixel_size_A)
         return self._of_maps(lambda conformation: read_volume(path)[0], "the consensus map for every image")
 
+    def turned_consensus(self) -> Observation:
+        """One map for all, turned onto each truth as the maps of an ab initio method are."""
+        found = self.consensus()
+        answer = replace(found.answer, estimated_poses=found.truth.poses)
+        return replace(found, answer=answer, description=f"{found.description}, turned onto each truth")
+
     def known_label(self) -> Observation:
         """Maps from the images of known, similar conformations."""
         particles = self._particles()
@@ -90,11 +97,27 @@ class Observers:
 
         return self._of_maps(map_of, f"maps from the images of {window} known conformations each")
 
-    def rigid_motion(self) -> Observation | None:
-        """Maps of rigid bodies that move as they do in truth, from all images; None where no motion is known."""
+    def known_components(self) -> Observation:
+        """Maps of a few true components, whose coordinates are known, from all images."""
+        coordinates = true_coordinates(self.truth)
+        paths = [self._folder / f"known_component_{k:04d}.mrc" for k in range(coordinates.shape[1] + 1)]
+        if not all(path.exists() for path in paths):
+            with progress_bar("Ceiling: known components") as report:
+                maps = component_maps(self._particles(), self.truth, coordinates, self.device, report)
+            for path, volume in zip(paths, maps, strict=True):
+                write_volume(path, volume, self.truth.pixel_size_A)
+        kept = np.stack([read_volume(path)[0] for path in paths])
+
+        def map_of(conformation: int) -> NDArray[np.float32]:
+            row = int(np.searchsorted(self.truth.mapped, conformation))
+            return np.asarray(np.tensordot(np.append(1, coordinates[row]), kept, 1), np.float32)
+
+        return self._of_maps(map_of, f"a mean map and {len(kept) - 1} components, from all images at true coordinates")
+
+    def rigid_motion(self) -> Observation:
+        """Maps of rigid bodies that move as they do in truth, from all images; the motion must be known."""
         motion = self.truth.rigid_motion
-        if motion is None:
-            return None
+        assert motion is not None
         paths = [self._folder / f"rigid_body_{body:04d}.mrc" for body in range(motion.bodies)]
         if not all(path.exists() for path in paths):
             with progress_bar("Ceiling: rigid bodies") as report:

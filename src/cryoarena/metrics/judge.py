@@ -28,6 +28,7 @@ _JITTER = 0.05
 # Why an input may be None.
 _POSES_GIVEN = "the method was given the poses and estimated none"
 _NO_MAPS = "the dataset has no true maps"
+_OWN_FRAME = "the method estimated poses, so that its maps lie in a frame of their own; see aligned-fsc"
 _NO_POSES = "the dataset has no true poses"
 _WHY_ABSENT = {
     "posterior": "the method gives no class probabilities",
@@ -89,11 +90,12 @@ class NoResult:
 def judged_rows(truth: Truth, images: int) -> NDArray[np.int64]:
     """Return about `images` rows spread evenly over the conformations that have a true map.
 
-    As in CryoBench: rows 0, s, 2s, … with s = N // images of those particles in order of conformation.
+    As in CryoBench: rows 0, s, 2s, … with s = N / images of those particles in order of conformation.
     """
     by_conformation = np.argsort(truth.conformation, kind="stable")
     by_conformation = by_conformation[np.isin(truth.conformation[by_conformation], truth.mapped)]
-    return by_conformation[:: max(1, len(by_conformation) // images)][:images]
+    count = len(by_conformation)
+    return by_conformation[np.arange(min(images, count)) * count // min(images, count)] if count else by_conformation
 
 
 def judge(
@@ -167,15 +169,23 @@ def _inputs(
     Rows of the truth are those of the answer.
     """
     has_maps = len(truth.mapped) > 0
+
+    def unless_turned(pairs: Callable[[], Iterator[Any]]) -> Iterator[Any] | None:
+        if answer.estimated_poses is not None:
+            raise NotApplicable(_OWN_FRAME)
+        return pairs() if has_maps else None
+
     return {
-        "volume_pairs": lambda: _pairs(answer, truth, rows, report) if has_maps else None,
-        "conformation_volume_pairs": lambda: (
-            _conformation_pairs(answer, truth, conformations, report) if has_maps else None
+        "volume_pairs": lambda: unless_turned(lambda: _pairs(answer, truth, rows, report)),
+        "conformation_volume_pairs": lambda: unless_turned(
+            lambda: _conformation_pairs(answer, truth, conformations, report)
         ),
-        "sample_volumes": lambda: _samples(answer, truth, report) if has_maps else None,
+        "sample_volumes": lambda: unless_turned(lambda: _samples(answer, truth, report)),
         "true_volumes": lambda: TrueVolumes(truth) if has_maps else None,
-        # Poses that the method was given need no alignment.
-        "ab_initio_volume_pairs": lambda: _pairs(answer, truth, rows, report) if answer.estimated_poses else None,
+        # Maps made with poses that the method was given need no alignment.
+        "ab_initio_volume_pairs": lambda: (
+            _pairs(answer, truth, rows, report) if has_maps and answer.estimated_poses else None
+        ),
         "masks": lambda: truth.masks() if has_maps else None,
         "pixel_size_A": lambda: truth.pixel_size_A,
         "embedding": lambda: answer.embedding,

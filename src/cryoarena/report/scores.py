@@ -15,6 +15,7 @@ from cryoarena.report.collect import Group, ResultFolder
 _RECOMMENDED = (
     ("per-image-fsc", "standard/moving_mask/auc"),
     ("per-image-fsc", "standard/mask/auc"),
+    ("aligned-fsc", "standard/moving_mask/auc"),
     ("pmn", "standard/mean_1_10"),
 )
 _WORDS = {
