@@ -19,6 +19,8 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.report.maps import project
 
 BOX, PIXEL_A, CONFORMATIONS, PARTICLES = 48, 4.0, 6, 200
+# States at whose latents ppca wrote maps of its own.
+OFFERED = (3, 0, 5)
 DATASET_ID = "ab" * 32
 
 
@@ -171,6 +173,13 @@ def write_result(folder: Path, method: str, title: str, latent: np.ndarray, qual
         mix = mean + quality * (truth[number] - mean)
         noisy = ndimage.gaussian_filter(mix, 0.8) + ndimage.gaussian_filter(rng.normal(0, 0.4, mean.shape), 0.9)
         write_mrc(folder / f"comparison/conformation_{number:04d}.mrc", 7 * (noisy if quality else mean))
+        if quality and number in OFFERED:
+            write_mrc(folder / f"volumes/{OFFERED.index(number):04d}.mrc", 7 * noisy)
+    if quality:
+        offered = on_circle(np.deg2rad(angles[list(OFFERED)]))
+        table = pd.DataFrame(offered, columns=["z0", "z1", "z2"])
+        table.insert(0, "volume", [f"{number:04d}.mrc" for number in range(len(OFFERED))])
+        table.to_csv(folder / "volumes.csv", index=False)
     rows = []
     for statistic, floor, ceiling in (
         ("standard/mask/auc", 0.34, 0.43),
@@ -220,11 +229,16 @@ def _write_json(path: Path, data: Any) -> None:
     path.write_text(json.dumps(data), encoding="utf-8")
 
 
+def on_circle(angle: np.ndarray) -> np.ndarray:
+    """Return the latents of states at angles (n,)."""
+    return np.stack([np.cos(angle), np.sin(angle), 0.3 * np.cos(2 * angle)], 1)
+
+
 def write_bench(folder: Path) -> Path:
     write_dataset(folder / "datasets" / "turning-arm")
     angle = np.deg2rad(pd.read_parquet(folder / "datasets/turning-arm/truth/particles.parquet")["cv_psi"])
     rng = np.random.default_rng(3)
-    circle = np.stack([np.cos(angle), np.sin(angle), 0.3 * np.cos(2 * angle)], 1)
+    circle = on_circle(angle.to_numpy())
     circle = circle + rng.normal(0, 0.17, circle.shape)
     results = folder / "results" / "turning-arm"
     write_result(results / "ppca", "ppca", "Probabilistic PCA", circle, 0.7)

@@ -176,6 +176,28 @@ def test_another_method_can_be_put_beside_the_truth(chromium: webdriver.Chrome, 
     assert browser.execute_script(image) == other != first
 
 
+def test_the_slider_goes_along_the_maps_of_a_method(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    show(browser, "section.viewers")
+    names = [option.text for option in browser.find_elements(By.CSS_SELECTOR, ".along option")]
+    assert names == ["true conformations", "maps of ppca"]  # the consensus has but one map
+    browser.execute_script(
+        "const s = document.querySelector('.along'); s.value = 1; s.dispatchEvent(new Event('change'))"
+    )
+    assert "Map 1 of 3" in browser.find_element(By.CSS_SELECTOR, ".which").text
+    assert browser.find_element(By.CSS_SELECTOR, ".conformation").get_attribute("max") == "2"
+    # The map is that of ψ = 180°, and so is the truth beside it; the consensus offers nothing here.
+    assert "180°" in browser.find_element(By.CSS_SELECTOR, ".which").text
+    images = [f'.view[data-column="{column}"] .projection' for column in range(3)]
+    shown = [browser.find_element(By.CSS_SELECTOR, image).is_displayed() for image in images]
+    assert shown == [True, True, False]
+    before = [picture(browser, image) for image in images[:2]]
+    set_range(browser, ".conformation", 1)
+    wait(browser, "return CryoArena.state.surfaces.conformation === 1")
+    after = [picture(browser, image) for image in images[:2]]
+    assert all(np.abs(b - a).max() > 60 for a, b in zip(before, after, strict=True))
+
+
 def test_slices_follow_the_sliders_and_differences_show_what_is_missing(chromium: webdriver.Chrome, page: Path) -> None:
     browser = opened(chromium, page)
     show(browser, "section.viewers")

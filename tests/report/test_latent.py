@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from report_bench import unpack
 
 from cryoarena.report.collect import Group, ResultFolder, collect
@@ -72,3 +73,20 @@ def test_particles_of_discrete_data_are_coloured_by_their_state(tmp_path: Path) 
     assert (state["name"], state["label"], state["period"]) == ("state", True, None)
     ids = unpack(payload["ids"], np.int64)
     np.testing.assert_array_equal(unpack(state["values"], np.float32)[np.argsort(ids)], [0, 0, 1, 1])
+
+
+@pytest.mark.slow
+def test_umap_keeps_neighbours_and_marks_what_is_missing(tmp_path: Path) -> None:
+    """Two clusters in five dimensions are two clusters in the plane; a particle without latent has no place."""
+    rng = np.random.default_rng(0)
+    cluster = np.repeat([0, 1], 60)
+    group = one_result(tmp_path, 8 * cluster[:, None] + rng.normal(size=(120, 5)), np.arange(120))
+    payload = latent_payload(group, Truth(pd.DataFrame({"particle_id": np.arange(121)}), None, ()), [], umap=True)
+    assert payload is not None
+    ids = unpack(payload["ids"], np.int64)
+    axes = {axis["name"]: unpack(axis["values"], np.int16) for axis in payload["plots"][0]["axes"]}
+    placed = np.stack([axes["UMAP 1"], axes["UMAP 2"]], axis=1).astype(float)
+    assert (placed[ids == 120] == np.iinfo(np.int16).min).all()
+    of = [placed[(ids < 120) & (ids // 60 == number)] for number in (0, 1)]
+    apart = np.linalg.norm(of[0].mean(axis=0) - of[1].mean(axis=0))
+    assert apart > 3 * max(np.linalg.norm(each - each.mean(axis=0), axis=1).mean() for each in of)

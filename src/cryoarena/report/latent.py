@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 from cryoarena.report.collect import Group, ResultFolder
 from cryoarena.report.packing import pack
 from cryoarena.report.truth import Truth, spaced_unit
+from cryoarena.report.umap_axes import umap_axes
 
 _MAX_POINTS = 100_000
 _MAX_AXES = 6
 _MISSING = np.iinfo(np.int16).min
 
 
-def latent_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, Any] | None:
-    """Return what the scatter plots need, or None when no result has an embedding."""
+def latent_payload(group: Group, truth: Truth, notes: list[str], umap: bool = False) -> dict[str, Any] | None:
+    """Return what the scatter plots need, with axes of UMAP if wanted, or None when no result has an embedding."""
     embeddings = []
     for result in group.results:
         loaded = read_embedding(result, notes)
@@ -41,7 +42,7 @@ def latent_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, An
                 values = truth.particles[column].to_numpy(np.float32)[rows]
                 cvs.append(_cv(cv, values))
         cvs += _labels(truth.particles, rows)
-    plots = [_plot(result, own, latent, ids) for result, own, latent in embeddings]
+    plots = [_plot(result, own, latent, ids, umap) for result, own, latent in embeddings]
     return {"n": len(ids), "ids": pack(ids.astype(np.int64)), "cvs": cvs, "plots": plots}
 
 
@@ -89,36 +90,41 @@ def read_embedding(result: ResultFolder, notes: list[str]) -> tuple[NDArray[np.i
 
 
 def _plot(
-    result: ResultFolder, own: NDArray[np.int64], latent: NDArray[np.float64], ids: NDArray[np.int64]
+    result: ResultFolder, own: NDArray[np.int64], latent: NDArray[np.float64], ids: NDArray[np.int64], umap: bool
 ) -> dict[str, Any]:
     values, names = principal_axes(latent)
     order = np.argsort(own)
     position = np.clip(np.searchsorted(own[order], ids), 0, len(own) - 1)
     rows = order[position]
     there = own[rows] == ids
-    axes = []
-    for column, name in enumerate(names):
-        shown = np.where(there, values[rows, column], np.nan)
-        finite = shown[np.isfinite(shown)]
-        low, high = np.percentile(finite, [0.2, 99.8]) if finite.size else (0.0, 1.0)
-        span = float(high - low)
-        quantised = np.full(len(ids), _MISSING, np.int16)
-        good = np.isfinite(shown)
-        # ±20,000 is the 99.6 % range; the few points beyond it have room up to 1.6 times as far, then stop.
-        if span > 0:
-            scaled = (shown[good] - (low + high) / 2) * (40_000 / span)
-            quantised[good] = np.clip(np.rint(scaled), -32_000, 32_000).astype(np.int16)
-        else:
-            quantised[good] = 0
-        axes.append({"name": name, "low": float(low), "high": float(high), "values": pack(quantised)})
+    shown = np.where(there[:, None], values[rows], np.nan)
     constant = bool((np.ptp(values, axis=0) == 0).all())
+    if umap and latent.shape[1] > 2 and not constant:
+        shown = np.column_stack([shown, umap_axes(np.where(there[:, None], latent[rows], np.nan), result.label)])
+        names += ["UMAP 1", "UMAP 2"]
     return {
         "label": result.label,
         "colour": result.colour,
         "d": latent.shape[1],
-        "axes": axes,
+        "axes": [_axis(name, column) for name, column in zip(names, shown.T, strict=True)],
         "constant": constant,
     }
+
+
+def _axis(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
+    """Quantise the coordinates of the particles along an axis; NaN marks those that have none."""
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, [0.2, 99.8]) if finite.size else (0.0, 1.0)
+    span = float(high - low)
+    quantised = np.full(len(values), _MISSING, np.int16)
+    good = np.isfinite(values)
+    # ±20,000 is the 99.6 % range; the few points beyond it have room up to 1.6 times as far, then stop.
+    if span > 0:
+        scaled = (values[good] - (low + high) / 2) * (40_000 / span)
+        quantised[good] = np.clip(np.rint(scaled), -32_000, 32_000).astype(np.int16)
+    else:
+        quantised[good] = 0
+    return {"name": name, "low": float(low), "high": float(high), "values": pack(quantised)}
 
 
 def principal_axes(latent: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]:

@@ -25,14 +25,15 @@ _HERE = Path(__file__).resolve().parent
 _SCRIPTS = ("start.js", "scatter.js", "curves.js", "confusion.js", "surface.js", "slices.js", "viewers.js", "save.js")
 
 
-def write_report(directory: Path, output: Path) -> None:
+def write_report(directory: Path, output: Path, umap: bool = False) -> None:
     """Write one self-contained HTML page about the datasets and results below `directory` to `output`.
 
     Raises:
         UserError: when there is no result folder, or the page cannot be written.
     """
     collection = collect(directory)
-    parts = [read_part(f"d{number}", group) for number, group in enumerate(collection.groups)]
+    count = len(collection.groups)
+    parts = [read_part(f"d{number}", group, count, umap) for number, group in enumerate(collection.groups)]
     html = page_html(parts, collection.notes, directory.resolve().name)
     with atomic_path(output) as temporary:
         temporary.write_text(html, encoding="utf-8")

@@ -73,8 +73,15 @@ class Part:
     notes: list[str]
 
 
-def read_part(key: str, group: Group) -> Part:
-    """Read everything about one dataset and its results; `key` is its id on the page."""
+def read_part(key: str, group: Group, parts: int = 1, umap: bool = False) -> Part:
+    """Read everything about one dataset and its results.
+
+    Args:
+        key: its id on the page.
+        group: dataset and results.
+        parts: datasets that share the page, and so its size.
+        umap: whether latents are shown by UMAP too.
+    """
     notes: list[str] = []
     truth = read_truth(group.dataset, notes)
     table = read_scores(group, notes)
@@ -86,10 +93,10 @@ def read_part(key: str, group: Group) -> Part:
     gallery = _noted(notes, "The particle gallery", lambda: make_gallery(dataset, truth, notes)) if dataset else None
     sources = _noted(notes, "The curves", lambda: curve_sources(group, notes)) or []
     payload = {
-        "latent": _noted(notes, "The latents", lambda: latent_payload(shown, truth, notes)),
+        "latent": _noted(notes, "The latents", lambda: latent_payload(shown, truth, notes, umap)),
         "curves": _noted(notes, "The curves", lambda: curves_payload(sources, dataset)) or [],
         "confusion": _noted(notes, "The confusion matrices", lambda: confusion_payload(sources, truth, notes)),
-        "volumes": _noted(notes, "The maps", lambda: volumes_payload(shown, truth, notes)),
+        "volumes": _noted(notes, "The maps", lambda: volumes_payload(shown, truth, notes, parts)),
     }
     leaders = {f"{statistic.metric}/{statistic.name}": pool(statistic, group) for statistic in found}
     plane = _noted(notes, "The information-imbalance plane", lambda: _plane(leaders))

@@ -25,7 +25,7 @@ class Entry:
     sentences: list[str]
 
 
-def write_site(directories: Sequence[Path], output: Path) -> None:
+def write_site(directories: Sequence[Path], output: Path, umap: bool = False) -> None:
     """Write a folder of pages: `index.html`, `SUITE/index.html`, `SUITE/DATASET/index.html`, `SUITE/DATASET/RUN.html`.
 
     SUITE and RUN are the names of the folders read, DATASET is the name of the dataset (with the beginning of its id
@@ -43,7 +43,9 @@ def write_site(directories: Sequence[Path], output: Path) -> None:
     if repeated := {name for name in names if names.count(name) > 1}:
         raise UserError(f"two folders are called {', '.join(sorted(repeated))}; rename one: the name is its address")
     with atomic_path(output) as temporary:
-        suites = [_write_suite(directory, temporary / name) for directory, name in zip(directories, names, strict=True)]
+        suites = [
+            _write_suite(directory, temporary / name, umap) for directory, name in zip(directories, names, strict=True)
+        ]
         _write(temporary / "index.html", render("index.html.j2", title="Suites", up=None, entries=suites, overall=[]))
         if output.exists():
             shutil.rmtree(output)
@@ -54,9 +56,9 @@ def _is_site(folder: Path) -> bool:
     return index.is_file() and _TITLE in index.read_text(encoding="utf-8", errors="replace")
 
 
-def _write_suite(directory: Path, folder: Path) -> Entry:
+def _write_suite(directory: Path, folder: Path, umap: bool) -> Entry:
     collection = collect(directory)
-    parts = [read_part("d0", group) for group in collection.groups]
+    parts = [read_part("d0", group, umap=umap) for group in collection.groups]
     name = directory.resolve().name
     entries = []
     for part, dataset in zip(parts, _dataset_names(parts), strict=True):

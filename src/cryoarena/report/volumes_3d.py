@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from cryoarena.errors import UserError
 from cryoarena.report.collect import Group, ResultFolder
+from cryoarena.report.map_series import latent_steps
 from cryoarena.report.maps import enclosing_level, shrink, truth_level
 from cryoarena.report.packing import grey, pack, png
 from cryoarena.report.truth import Truth
@@ -20,7 +21,8 @@ _FLOOR = 16  # weaker density is made constant: it compresses to nothing and no 
 _MAX_CONFORMATIONS = 24
 _MAX_SIDE_PX = 64
 _BLIND_FRACTION = 0.02  # of the box that a molecule fills where no truth tells
-_VOXEL_BUDGET = 14_000_000  # of all maps together; about 8 MB of page
+# Of all maps together; 14 million are about 8 MB of page.
+_VOXELS_OF_DATASET, _VOXELS_OF_PAGE = 14_000_000, 35_000_000
 
 
 @dataclass
@@ -49,8 +51,17 @@ class _Frame:
     fraction: float
 
 
-def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, Any] | None:
-    """Return what the 3-D viewers need, or None when there is no map at all."""
+def volumes_payload(group: Group, truth: Truth, notes: list[str], parts: int = 1) -> dict[str, Any] | None:
+    """Return what the 3-D viewers need, or None when there is no map at all.
+
+    The slider goes along the true conformations, or along the maps that one method offers of itself.
+
+    Args:
+        group: dataset and results.
+        truth: of the dataset.
+        notes: told what is missing.
+        parts: datasets that share the page, and so its size.
+    """
     truth_files = _truth_files(group, truth, notes)
     compared = {result.label: compared_maps(result) for result in group.results if result.status == "ok"}
     for name, files in compared.items():
@@ -62,22 +73,47 @@ def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, A
     if len(shown) > _MAX_CONFORMATIONS:
         shown = [shown[i] for i in np.linspace(0, len(shown) - 1, _MAX_CONFORMATIONS).astype(int)]
     results = [result for result in group.results if compared.get(result.label)]
-    frame = _frame([truth_files[c] for c in shown if c in truth_files], len(shown) * (1 + len(results)))
+    offered = {result.label: latent_steps(result, truth, notes) for result in results}
+    n_maps = len(shown) * (1 + len(results)) + sum(2 * len(steps) for steps in offered.values())
+    budget = min(_VOXELS_OF_DATASET, _VOXELS_OF_PAGE // parts)
+    frame = _frame([truth_files[c] for c in shown if c in truth_files], n_maps, budget)
     store = _Store()
-    conformations = []
     geometry: dict[str, Any] = {}
-    for conformation in shown:
+
+    def add(row: list[Path | None]) -> list[int | None]:
         maps: list[int | None] = []
-        row = [truth_files.get(conformation), *(compared[r.label].get(conformation) for r in results)]
         for column, file in enumerate(row):
             try:
                 maps.append(_add(store, file, frame, geometry, is_truth=column == 0) if file else None)
             except (UserError, OSError, ValueError) as error:
                 notes.append(f"A map is left out: {error}.")
                 maps.append(None)
-        conformations.append(
-            {"title": f"Conformation {conformation}", "caption": _cv_text(truth, conformation), "maps": maps}
-        )
+        return maps
+
+    conformations = [
+        {
+            "title": f"Conformation {conformation}",
+            "caption": _cv_text(truth, conformation),
+            "maps": add([truth_files.get(conformation), *(compared[r.label].get(conformation) for r in results)]),
+        }
+        for conformation in shown
+    ]
+    series = [{"label": "true conformations", "column": 0, "steps": conformations}]
+    for column, result in enumerate(results, 1):
+        steps = []
+        for step in offered[result.label]:
+            row: list[Path | None] = [None] * (1 + len(results))
+            row[column] = step.file
+            caption = ""
+            if step.conformation is not None:
+                row[0] = truth_files.get(step.conformation)
+                caption = (
+                    f"nearest particle: {_cv_text(truth, step.conformation) or f'conformation {step.conformation}'}"
+                )
+            title = f"Map {step.number + 1} of {step.count}"
+            steps.append({"title": title, "caption": caption, "maps": add(row)})
+        if len(steps) > 1:
+            series.append({"label": f"maps of {result.label}", "column": column, "steps": steps})
     if not geometry:
         return None
     columns: list[dict[str, Any]] = [{"label": "truth", "colour": None}]
@@ -86,7 +122,7 @@ def volumes_payload(group: Group, truth: Truth, notes: list[str]) -> dict[str, A
         **geometry,
         "level": LEVEL,
         "columns": columns,
-        "conformations": conformations,
+        "series": series,
         "maps": store.maps,
         "pictures": store.pictures,
         "moving": _moving(group, frame, geometry, notes),
@@ -158,9 +194,9 @@ def compared_maps(result: ResultFolder) -> dict[int, Path]:
     return {int(path.stem.split("_")[1]): path for path in files if path.stem.split("_")[1].isdigit()}
 
 
-def _frame(truth_files: list[Path], n_maps: int) -> _Frame:
-    """Choose the part of the box that holds every true map, and a grid that keeps the page small."""
-    side = int(np.clip((_VOXEL_BUDGET / max(n_maps, 1)) ** (1 / 3), 32, _MAX_SIDE_PX))
+def _frame(truth_files: list[Path], n_maps: int, budget: int) -> _Frame:
+    """Choose the part of the box that holds every true map, and a grid that keeps all maps within so many voxels."""
+    side = int(np.clip((budget / max(n_maps, 1)) ** (1 / 3), 32, _MAX_SIDE_PX))
     occupied: NDArray[np.bool_] | None = None
     enclosed = []
     for path in truth_files:

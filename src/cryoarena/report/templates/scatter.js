@@ -64,8 +64,8 @@
         axes.push({ name: `true ${cv.name}`, q, low: cv.low, high: cv.high, cv: true });
       });
       const plot = { figure, data, axes, canvas: figure.querySelector("canvas"), tip: figure.querySelector(".tip") };
-      plot.x = 0;
-      plot.y = axes.length > 1 ? 1 : 0;
+      plot.x = Math.max(0, axes.findIndex((axis) => axis.name === "UMAP 1"));
+      plot.y = axes.length > 1 ? plot.x + 1 : 0;
       for (const which of ["x", "y"]) {
         const select = figure.querySelector(`.${which}-axis`);
         axes.forEach((axis, i) => select.add(new Option(axis.name, i)));

@@ -15,6 +15,7 @@
   function viewerSection(section, payload) {
     const find = (selector) => section.querySelector(selector);
     const slider = find(".conformation");
+    const along = find(".along");
     const level = find(".level");
     const movingBox = find(".moving");
     const play = find(".play");
@@ -29,12 +30,13 @@
     let timer = null;
 
     const columnOf = (place) => (place === 0 ? 0 : Number(figures[place].querySelector("select.method").value));
-    const mapOf = (column) => payload.conformations[slider.value].maps[column];
+    const steps = () => payload.series[along?.value ?? 0].steps;
+    const mapOf = (column) => steps()[slider.value].maps[column];
 
     function showPictures() {
-      const conformation = payload.conformations[slider.value];
-      find(".which").replaceChildren(Object.assign(document.createElement("b"), { textContent: conformation.title }), ` ${conformation.caption}`);
-      slider.setAttribute("aria-valuetext", `${conformation.title} ${conformation.caption}`);
+      const step = steps()[slider.value];
+      find(".which").replaceChildren(Object.assign(document.createElement("b"), { textContent: step.title }), ` ${step.caption}`);
+      slider.setAttribute("aria-valuetext", `${step.title} ${step.caption}`);
       figures.forEach((figure, place) => {
         const column = columnOf(place);
         const at = mapOf(column);
@@ -229,11 +231,18 @@
     function setPlaying(on) {
       clearInterval(timer);
       timer = on ? setInterval(() => {
-        slider.value = (Number(slider.value) + 1) % payload.conformations.length;
+        slider.value = (Number(slider.value) + 1) % steps().length;
         changed();
       }, 700) : null;
       play.setAttribute("aria-pressed", String(on));
       play.textContent = on ? "❚❚ Pause" : "▶ Play";
+    }
+
+    /** Let the slider reach from the first to the last step of what it goes along. */
+    function fit() {
+      slider.max = steps().length - 1;
+      slider.value = 0;
+      play.hidden = slider.disabled = steps().length < 2;
     }
 
     slider.addEventListener("input", changed);
@@ -247,8 +256,14 @@
     movingBox?.addEventListener("change", show);
     find(".reset").addEventListener("click", reset);
     play.addEventListener("click", () => setPlaying(timer === null));
-    play.hidden = payload.conformations.length < 2;
-    slider.disabled = payload.conformations.length < 2;
+    along?.addEventListener("change", () => {
+      const { column } = payload.series[along.value];
+      const shown = figures.slice(1).some((_, i) => columnOf(i + 1) === column);
+      if (column && !shown) figures[1].querySelector("select.method").value = column;
+      fit();
+      changed();
+    });
+    fit();
     showPictures();
     CryoArena.whenNear(section, start);
   }
