@@ -105,7 +105,11 @@ def write_dataset(folder: Path) -> None:
         description = {"floor": "consensus of all images", "ceiling": "known-label oracle"}[name]
         _write_json(
             folder / f"truth/limits/{name}.json",
-            {"description": description, "scores": {}, "curves": _curves(0.05 + shift)},
+            {
+                "description": description,
+                "scores": {},
+                "curves": {key: curve | {"observer": description} for key, curve in _curves(0.05 + shift).items()},
+            },
         )
 
 

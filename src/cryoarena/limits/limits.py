@@ -122,7 +122,7 @@ def _joined(of_maps: list[Limit], of_images: list[Limit], ceiling: dict[str, Any
             if score["value"] is not None and (key not in scores or _is_better(score, scores[key], ceiling.get(key))):
                 scores[key] = {**score, "source": limit["source"]}
         for key, curve in limit["curves"].items():
-            curves.setdefault(key, curve)
+            curves.setdefault(key, {**curve, "observer": limit["description"]})
     images, maps = ("; or ".join(limit["description"] for limit in found) or "none" for found in (of_images, of_maps))
     return {"description": f"of images: {images}; of maps: {maps}", "scores": scores, "curves": curves}
 

@@ -35,8 +35,7 @@ def curve_sources(group: Group, notes: list[str]) -> list[CurveSource]:
             except UserError as error:
                 notes.append(f"The {kind} is not drawn: {error}.")
                 continue
-            title = str(limit.get("description") or "").rstrip(".")
-            sources.append(CurveSource(f"{kind}: {title}" if title else kind, None, kind, limit.get("curves") or {}))
+            sources.append(CurveSource(kind, None, kind, limit.get("curves") or {}))
     methods: dict[str, list[dict[str, Any]]] = {}
     colours = {result.variant: result.colour for result in group.results}
     for result in group.results:

@@ -27,7 +27,7 @@ def curves_payload(sources: list[CurveSource], dataset: DatasetFolder | None) ->
             entry = found.setdefault(key, _entry(key, curve, pixel_size_A))
             entry["series"].append(
                 {
-                    "label": source.label,
+                    "label": ": ".join(filter(None, [source.label, curve.get("observer")])),
                     "colour": source.colour,
                     "kind": source.kind,
                     "x": finite_list(entry["scale"] * np.asarray(curve["x"], np.float64)),
