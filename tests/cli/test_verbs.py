@@ -1,5 +1,9 @@
 """Every verb, as a user types it."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +35,30 @@ def test_lists_and_cards() -> None:
     assert "1HZH" in invoke("show", "igg-1d")
     assert "components = 8" in invoke("show", "ppca")
     assert "cryoarena 0" in invoke("--version")
+
+
+def test_lists_and_cards_as_json() -> None:
+    methods = {card["name"]: card for card in json.loads(invoke("list", "methods", "--json"))}
+    assert methods["ppca"]["needs_poses"] is True
+    (dataset,) = json.loads(invoke("show", "igg-1d", "--json"))
+    assert dataset["presets"]["small"]["images"] == 5000
+    (method,) = json.loads(invoke("show", "ppca", "--json"))
+    assert (method["kind"], method["options"]) == ("method", {"components": 8, "iterations": 25})
+    assert json.loads(invoke("show", "realism", "--json"))[0]["realism"]["noise"]
+    tools = json.loads(invoke("tools", "list", "--json"))
+    assert "cryodrgn" in {tool["tool"] for tool in tools}
+
+
+def test_the_shell_completes_verbs_and_options() -> None:
+    for words, expected in (("cryoarena re", "report"), ("cryoarena run --se", "--seed")):
+        completion = {
+            "_CRYOARENA_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        command = [sys.executable, "-c", "from cryoarena.cli.main import app; app(prog_name='cryoarena')"]
+        shell = subprocess.run(command, env={**os.environ, **completion}, capture_output=True, text=True, check=False)
+        assert expected in shell.stdout.split(), shell.stderr
 
 
 def test_make_run_score_report(tmp_path: Path) -> None:

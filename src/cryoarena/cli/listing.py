@@ -1,6 +1,7 @@
 """`cryoarena list` and `cryoarena show`: what there is."""
 
 import inspect
+import json
 from dataclasses import asdict, fields, is_dataclass
 from typing import Annotated, Any
 
@@ -13,22 +14,37 @@ from cryoarena.errors import UserError
 _KINDS = ("datasets", "methods", "metrics")
 
 
-def list_entries(kind: Annotated[str, typer.Argument(help="datasets, methods or metrics")]) -> None:
+def list_entries(
+    kind: Annotated[str, typer.Argument(help="datasets, methods or metrics")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print their cards as JSON for scripts.")] = False,
+) -> None:
     """List datasets, methods or metrics.
 
-    Example: [bold]cryoarena list methods[/bold]
+    Examples: [bold]cryoarena list methods[/bold] · [bold]cryoarena list metrics --json[/bold]
     """
+    if as_json:
+        print(json.dumps([asdict(entry.card) for entry in _registry(kind).all().values()], indent=1))
+        return
     table = Table("name", "what", title=kind)
     for name, entry in _registry(kind).all().items():
         table.add_row(name, entry.card.summary)
     Console().print(table)
 
 
-def show(name: Annotated[str, typer.Argument(help="A dataset, method or metric, or `realism`.")]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A dataset, method or metric, or `realism`.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
     """Show the card, presets and options of one dataset, method or metric; or the dials of realism.
 
-    Example: [bold]cryoarena show ppca[/bold]
+    Examples: [bold]cryoarena show ppca[/bold] · [bold]cryoarena show igg-1d --json[/bold]
     """
+    if as_json:
+        from cryoarena.datasets.realism import Realism
+
+        what = [{"realism": _defaults(Realism)}] if name == "realism" else [_data(*one) for one in entries_called(name)]
+        print(json.dumps(what, indent=1))
+        return
     if name == "realism":
         Console().print(_dials())
         return
@@ -49,6 +65,21 @@ def entries_called(name: str) -> list[tuple[str, Any]]:
     if not found:
         raise UserError(f"nothing is called {name!r}; see `cryoarena list {' | '.join(_KINDS)}`")
     return found
+
+
+def _data(kind: str, entry: Any) -> dict[str, Any]:
+    data = {"kind": kind[:-1], "card": asdict(entry.card)}
+    if presets := getattr(entry, "presets", None):
+        data["presets"] = {name: asdict(settings) for name, settings in presets.items()}
+    for what in ("options", "import_options"):
+        options = getattr(entry, what, None)
+        if isinstance(options, type) and is_dataclass(options):
+            data[what] = _defaults(options)
+    return data
+
+
+def _defaults(options: type) -> dict[str, Any]:
+    return asdict(options())
 
 
 def _described(entry: Any) -> dict[str, str]:

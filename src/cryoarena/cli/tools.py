@@ -1,5 +1,6 @@
 """`cryoarena tools`: the outside programs on this machine."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -9,21 +10,30 @@ from rich.table import Table
 from cryoarena.errors import UserError
 
 
-def list_tools() -> None:
+def list_tools(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
     """List the outside programs: where they are, their version, and whether they start.
 
-    Example: [bold]cryoarena tools list[/bold]
+    Examples: [bold]cryoarena tools list[/bold] · [bold]cryoarena tools list --json[/bold]
     """
     from cryoarena.methods.external.installation import condition, tools
 
-    table = Table("tool", "wanted", "version", "found in", "self-test", title="outside programs")
-    console = Console()
+    rows = []
+    waiting = Console(stderr=True)
     for name, tool in tools().items():
-        with console.status(f"testing {tool.title}"):
+        with waiting.status(f"testing {tool.title}"):
             now = condition(tool)
         folder = "" if now.folder is None else str(now.folder)
-        table.add_row(name, tool.version, now.version, folder, now.trouble or "passes")
-    console.print(table)
+        rows.append((name, tool.version, now.version, folder, now.trouble))
+    if as_json:
+        keys = ("tool", "wanted", "version", "folder", "trouble")
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
+        return
+    table = Table("tool", "wanted", "version", "found in", "self-test", title="outside programs")
+    for *row, trouble in rows:
+        table.add_row(*row, trouble or "passes")
+    Console().print(table)
 
 
 def install_tool(name: Annotated[str, typer.Argument(help="Tool, see `cryoarena tools list`.")]) -> None:
