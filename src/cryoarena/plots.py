@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cryoarena.errors import UserError
-from cryoarena.report.collect import Group, collect
+from cryoarena.report.collect import Group, collect, distinct_names
 from cryoarena.report.curve_sources import curve_sources
 from cryoarena.report.curves import curves_payload
 from cryoarena.report.figures.confusion import confusion_figure
@@ -92,7 +92,8 @@ def latents(folder: str | Path, method: str, dataset: str | None = None, cv: str
 
 
 def _group(folder: str | Path, dataset: str | None) -> Group:
-    groups = {group.name: group for group in collect(Path(folder)).groups}
+    found = collect(Path(folder)).groups
+    groups = dict(zip(distinct_names(found), found, strict=True))
     if dataset is None and len(groups) > 1:
         raise UserError(f"{folder} holds {len(groups)} datasets; say which: dataset={next(iter(groups))!r} or another")
     return groups[_known(dataset, list(groups), "dataset")] if dataset else next(iter(groups.values()))

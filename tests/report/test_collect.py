@@ -41,6 +41,13 @@ def test_seeds_of_one_method_are_one_variant_and_repeats_of_a_seed_are_not(tmp_p
     assert len({result.colour for result in group.results}) == 4
 
 
+def test_folders_of_one_name_are_told_apart_by_those_that_hold_them(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        put(tmp_path / folder / "ppca", "result.json", result_card("ppca", "P"))
+    (group,) = collect(tmp_path).groups
+    assert [result.label for result in group.results] == ["ppca in a/ppca", "ppca in b/ppca"]
+
+
 def test_options_that_differ_set_variants_apart(tmp_path: Path) -> None:
     for seed, classes in ((1, 5), (2, 5), (1, 10)):
         options = {"given": {"classes": classes, "iterations": 25}}

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,18 @@ def test_chimerax_script_opens_maps_that_exist_at_levels_that_enclose_equal_volu
         enclosed.append(int((read_volume(files[0])[0] > level).sum()))
     assert enclosed == pytest.approx([enclosed[0]] * 3, rel=0.02)
     assert script.endswith("vseries slider #1,2,3\n")
+
+
+def test_chimerax_series_hold_the_same_conformations_and_names_are_no_commands(own_bench: Path) -> None:
+    ppca = own_bench / "results/turning-arm/ppca"
+    (ppca / "comparison" / "conformation_0002.mrc").unlink()
+    info = json.loads((ppca / "result.json").read_text())
+    info["method"]["name"] = 'm"\nopen evil.py'
+    (ppca / "result.json").write_text(json.dumps(info))
+    (group,) = collect(own_bench).groups
+    lines = chimerax_script(group, read_truth(group.dataset, [])).splitlines()
+    opened = [line.split('"')[1::2][:-1] for line in lines if line.startswith("open ")]
+    assert [len(files) for files in opened] == [5, 5, 5]
+    numbers = [[int(Path(file).stem[-4:]) for file in files] for files in opened]
+    assert numbers == [[0, 1, 3, 4, 5]] * 3
+    assert not any(line.startswith("open evil") for line in lines)

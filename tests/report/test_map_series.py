@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from report_bench import OFFERED
 
 from cryoarena.report.collect import collect
@@ -31,3 +33,20 @@ def test_a_damaged_table_is_a_note(bench: Path, tmp_path: Path) -> None:
     notes: list[str] = []
     assert latent_steps(type(ppca)(tmp_path, ppca.info, ppca.variant, 0), read_truth(None, []), notes) == []
     assert "volumes.csv of" in notes[0]
+
+
+def test_nearest_is_a_particle_that_is_known_and_whose_true_map_is_kept(own_bench: Path) -> None:
+    (group,) = collect(own_bench).groups
+    truth = read_truth(group.dataset, [])
+    ppca = next(result for result in group.results if result.label == "ppca")
+    embedding = np.load(ppca.path / "embedding.npy")
+    embedding[0] = np.nan
+    np.save(ppca.path / "embedding.npy", embedding)
+    conformations = truth.conformations.copy()
+    conformations.loc[conformations["conformation"] == OFFERED[0], "volume"] = ""
+    sparse = replace(truth, conformations=conformations)
+    found = [step.conformation for step in latent_steps(ppca, sparse, [])]
+    assert found[1:] == list(OFFERED[1:])
+    assert abs(found[0] - OFFERED[0]) == 1
+    junk = replace(truth, particles=truth.particles.assign(junk="noise"))
+    assert [step.conformation for step in latent_steps(ppca, junk, [])] == [None] * 3

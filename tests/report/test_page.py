@@ -3,6 +3,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,11 +11,6 @@ from cryoarena.errors import UserError
 from cryoarena.report import write_report
 
 PPCA, DATA = "results/turning-arm/ppca", "datasets/turning-arm"
-
-
-@pytest.fixture
-def own_bench(bench: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(bench, tmp_path / "bench"))
 
 
 def page(folder: Path) -> str:
@@ -120,6 +116,18 @@ def test_a_missing_piece_becomes_a_note(own_bench: Path, lost: str, note: str) -
 def test_a_damaged_piece_becomes_a_note(own_bench: Path, damaged: str, note: str) -> None:
     (own_bench / damaged).write_bytes(b"not what it should be")
     assert re.search(note, page(own_bench))
+
+
+def test_an_empty_embedding_or_one_of_nan_ends_no_report(own_bench: Path) -> None:
+    (own_bench / PPCA / "embedding.npy").write_bytes(b"")
+    assert "The embedding of ppca cannot be read" in page(own_bench)
+    count = len(np.load(own_bench / PPCA / "particle_id.npy"))
+    np.save(own_bench / PPCA / "embedding.npy", np.full((count, 3), np.nan, np.float32))
+    assert "cannot be shown" not in page(own_bench)
+
+
+def test_the_table_of_all_runs_is_on_the_page_once(own_bench: Path) -> None:
+    assert page(own_bench).count("data:text/csv") == 1
 
 
 @pytest.mark.parametrize("content", ["[]", '{"class-agreement/confusion": []}'])

@@ -49,6 +49,9 @@ def test_normalised_is_worked_out_where_the_table_lacks_it() -> None:
     table = pd.DataFrame([row | {"floor": 0.2, "ceiling": 0.4, "label": "ppca"}])
     (found,) = statistics(Group("d", None, (result,)), table)
     assert found.entries[0].normalised == pytest.approx(0.75)
+    # What the scorer withheld, because the limits are too close to tell, is not made up.
+    withheld = table.assign(normalised=np.nan)
+    assert np.isnan(statistics(Group("d", None, (result,)), withheld)[0].entries[0].normalised)
     table = table.assign(ceiling=0.1)
     assert np.isnan(statistics(Group("d", None, (result,)), table)[0].entries[0].normalised)
 

@@ -53,6 +53,22 @@ def test_result_page_tells_how_many_particles_are_judged(suites: list[Path], tmp
     assert told not in pages["consensus.html"]
 
 
+def test_results_of_one_folder_name_have_pages_of_their_own(suites: list[Path], tmp_path: Path) -> None:
+    suite = Path(shutil.copytree(suites[0], tmp_path / "first"))
+    for name in ("a", "b"):
+        shutil.copytree(suite / "results/turning-arm/ppca", suite / name / "ppca")
+    shutil.copytree(suite / "results/turning-arm/ppca", suite / "index")
+    shutil.rmtree(suite / "results/turning-arm/ppca")
+    put = suite / "data-elsewhere"
+    put.mkdir()
+    (put / "dataset.json").write_text('{"id": "another", "name": "unused"}')
+    write_site([suite], tmp_path / "site")
+    pages = {path.name for path in (tmp_path / "site/first/turning-arm").glob("*.html")}
+    assert len(pages) == 1 + 4
+    assert "turning-arm</h1>" in (tmp_path / "site/first/turning-arm/index.html").read_text()
+    assert "No result was found for the dataset" in (tmp_path / "site/first/index.html").read_text()
+
+
 def test_addresses_do_not_depend_on_what_else_is_there(suites: list[Path], tmp_path: Path) -> None:
     write_site(suites, tmp_path / "both")
     write_site(suites[:1], tmp_path / "one")

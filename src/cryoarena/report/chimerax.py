@@ -22,33 +22,40 @@ def chimerax_script(group: Group, truth: Truth) -> str:
     """
     series: list[tuple[str, str, list[Path], float]] = []
     true = true_maps(group, truth)
-    compared = [(result, compared_maps(result)) for result in group.results if result.status == "ok"]
-    shown = sorted({number for _, files in compared for number in files} or true)
+    compared = [(result, maps) for result in group.results if result.status == "ok" and (maps := compared_maps(result))]
+    # The members of linked series are paired by their place: all series hold the same conformations.
+    known = [set(maps) for _, maps in compared] + ([set(true)] if true else [])
+    shown = sorted(set.intersection(*known)) if known else []
+    if not shown:
+        return ""
     voxels = 0
-    if files := [true[number] for number in shown if number in true]:
+    if true:
+        files = [true[number] for number in shown]
         volume, _ = read_volume(files[0])
         level = truth_level(volume)
         voxels = int((volume > level).sum())
         series.append(("truth", _TRUTH_COLOUR, files, level))
     for result, maps in compared:
-        if maps:
-            files = [maps[number] for number in sorted(maps)]
-            series.append((result.label, _colour(result), files, _level(files[0], voxels)))
-    if not series:
-        return ""
+        files = [maps[number] for number in shown]
+        series.append((result.label, _colour(result), files, _level(files[0], voxels)))
     folder = Path(commonpath([file.resolve().parent for _, _, files, _ in series for file in files]))
     lines = [
-        f"# Truth and reconstructions of {group.name}. Save this file in the folder “{folder.name}” and open it with",
-        "# ChimeraX: drag the slider to change the conformation of all maps at once.",
+        f"# Truth and reconstructions of {_word(group.name)}. Save this file in the folder “{_word(folder.name)}”",
+        "# and open it with ChimeraX: drag the slider to change the conformation of all maps at once.",
     ]
     for number, (name, colour, files, level) in enumerate(series, 1):
-        paths = " ".join(f'"{file.resolve().relative_to(folder).as_posix()}"' for file in files)
+        paths = " ".join(f'"{_word(file.resolve().relative_to(folder).as_posix())}"' for file in files)
         lines += [
-            f'open {paths} vseries true id {number} name "{name.replace(chr(34), "")}"',
+            f'open {paths} vseries true id {number} name "{_word(name)}"',
             f"volume #{number} style surface level {level:.5g} color {colour}",
         ]
     models = ",".join(str(number) for number in range(1, len(series) + 1))
     return "\n".join([*lines, "tile", "view", f"vseries slider #{models}", ""])
+
+
+def _word(text: str) -> str:
+    """Return text that ends neither a comment nor a quoted word of a script."""
+    return "".join(letter if letter.isprintable() and letter != '"' else " " for letter in text)
 
 
 def _colour(result: ResultFolder) -> str:

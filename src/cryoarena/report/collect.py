@@ -1,5 +1,6 @@
 """Find dataset and result folders below a directory and bring each result to its dataset."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,14 @@ def collect(directory: Path) -> Collection:
             f"{directory} holds no result folder (result.json) within {_MAX_DEPTH} levels{detail}; "
             "run `cryoarena run` first or give another folder"
         )
-    return Collection(directory, _group(datasets, results, notes), notes)
+    return Collection(directory, _group(directory, datasets, results, notes), notes)
+
+
+def distinct_names(groups: Sequence[Group]) -> list[str]:
+    """Return the names of datasets, with the beginning of the id where several share one."""
+    names = [group.name for group in groups]
+    ids = [str((group.results[0].info.get("dataset") or {}).get("id"))[:8] for group in groups]
+    return [name if names.count(name) == 1 else f"{name}-{identity}" for name, identity in zip(names, ids, strict=True)]
 
 
 def _folders(folder: Path, depth: int) -> list[Path]:
@@ -127,15 +135,21 @@ def _folders(folder: Path, depth: int) -> list[Path]:
     return found
 
 
+def _distinct(paths: list[Path], directory: Path) -> list[str]:
+    """Return the names of folders, with those of their parents where several share one."""
+    names = [path.name for path in paths]
+    return [path.name if names.count(path.name) == 1 else path.relative_to(directory).as_posix() for path in paths]
+
+
 def _group(
-    datasets: list[DatasetFolder], results: list[tuple[Path, dict[str, Any]]], notes: list[str]
+    directory: Path, datasets: list[DatasetFolder], results: list[tuple[Path, dict[str, Any]]], notes: list[str]
 ) -> tuple[Group, ...]:
     by_id = {str(dataset.info.get("id")): dataset for dataset in reversed(datasets)}
     members: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
     for path, info in results:
         members.setdefault(str((info.get("dataset") or {}).get("id")), []).append((path, info))
     named = {
-        identity: name_runs([info for _, info in runs], [path.name for path, _ in runs])
+        identity: name_runs([info for _, info in runs], _distinct([path for path, _ in runs], directory))
         for identity, runs in members.items()
     }
     palette = sorted({variant for names in named.values() for variant, _ in names})

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
@@ -14,7 +13,7 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.report.collect import DatasetFolder
 from cryoarena.report.maps import low_pass, project
 from cryoarena.report.packing import grey, png
-from cryoarena.report.truth import Truth
+from cryoarena.report.truth import Truth, with_true_map
 from cryoarena.volumes.filters import fourier_crop_volume
 from cryoarena.volumes.mrc import read_volume
 
@@ -84,7 +83,7 @@ def _choose(particles: ParticleSet, truth: Truth) -> tuple[NDArray[np.int64], di
     n = len(particles)
     if truth.particles is None:
         return np.unique(np.linspace(0, n - 1, min(n, _SHOWN)).astype(np.int64)), {}
-    table = _with_true_map(truth.particles, truth.conformations)
+    table = with_true_map(truth.particles, truth.conformations)
     known = np.flatnonzero(np.isin(particles.particle_id, table["particle_id"].to_numpy()))
     conformation_of = table.set_index("particle_id")["conformation"].to_dict()
     conformation = [conformation_of[identity] for identity in particles.particle_id[known]]
@@ -95,17 +94,6 @@ def _choose(particles: ParticleSet, truth: Truth) -> tuple[NDArray[np.int64], di
     chosen = table[table["particle_id"].isin(particles.particle_id[rows])]
     records = {int(record["particle_id"]): _named(record) for record in chosen.to_dict("records")}
     return rows.astype(np.int64), records
-
-
-def _with_true_map(particles: pd.DataFrame, conformations: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the particles of conformations whose map is kept, without junk; all where there is no such map."""
-    if conformations is None or "volume" not in conformations:
-        return particles
-    mapped = conformations.loc[conformations["volume"] != "", "conformation"]
-    shown = particles[particles["conformation"].isin(mapped)]
-    if "junk" in shown:
-        shown = shown[shown["junk"] == ""]
-    return shown if len(shown) else particles
 
 
 def _named(record: Mapping[Hashable, Any]) -> dict[str, Any]:

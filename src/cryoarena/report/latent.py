@@ -1,6 +1,7 @@
 """The latents of every result, matched to the true CVs by particle id."""
 
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -77,16 +78,16 @@ def read_embedding(result: ResultFolder, notes: list[str]) -> tuple[NDArray[np.i
     if result.status != "ok":
         return None
     try:
-        latent = np.load(result.path / "embedding.npy", allow_pickle=False)
-        ids = np.load(result.path / "particle_id.npy", allow_pickle=False).astype(np.int64)
-    except (OSError, ValueError) as error:
+        latent = np.asarray(np.load(result.path / "embedding.npy", allow_pickle=False), np.float64)
+        ids = np.asarray(np.load(result.path / "particle_id.npy", allow_pickle=False)).astype(np.int64)
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         notes.append(f"The embedding of {result.label} {reason}.")
         return None
     if latent.ndim != 2 or len(latent) != len(ids) or latent.shape[1] == 0:
         notes.append(f"The embedding of {result.label} has shape {latent.shape}: it does not fit {len(ids)} ids.")
         return None
-    return ids, latent.astype(np.float64)
+    return ids, latent
 
 
 def _plot(
@@ -133,6 +134,8 @@ def principal_axes(latent: NDArray[np.float64]) -> tuple[NDArray[np.float64], li
     if d <= 2:
         return latent, [f"latent {column + 1}" for column in range(d)]
     good = np.isfinite(latent).all(axis=1)
+    if good.sum() < 2:
+        return latent[:, :_MAX_AXES], [f"latent {column + 1}" for column in range(min(d, _MAX_AXES))]
     centred = latent - latent[good].mean(axis=0)
     variance, directions = np.linalg.eigh(np.cov(centred[good].T))
     variance, directions = variance[::-1], directions[:, ::-1]

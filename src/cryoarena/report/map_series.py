@@ -8,14 +8,14 @@ import pandas as pd
 
 from cryoarena.report.collect import ResultFolder
 from cryoarena.report.latent import read_embedding
-from cryoarena.report.truth import Truth
+from cryoarena.report.truth import Truth, with_true_map
 
 _MOST_STEPS = 10
 
 
 @dataclass(frozen=True)
 class Step:
-    """One map of the method, its place among all of them, and the true conformation of the particle nearest to it."""
+    """One map of the method, its place among all, and the conformation of the nearest particle with a true map."""
 
     file: Path
     number: int
@@ -40,10 +40,11 @@ def latent_steps(result: ResultFolder, truth: Truth, notes: list[str]) -> list[S
     nearest: dict[int, int] = {}
     if embedding is not None and truth.particles is not None and embedding[1].shape[1] == latents.shape[1]:
         ids, own = embedding
-        conformation = truth.particles.set_index("particle_id")["conformation"]
-        true = np.isin(ids, conformation.index)
-        ids, own = ids[true], own[true]
-        for number, latent in enumerate(latents[:_MOST_STEPS]):
+        known = with_true_map(truth.particles, truth.conformations)
+        conformation = known.set_index("particle_id")["conformation"]
+        usable = np.isin(ids, conformation.index) & np.isfinite(own).all(axis=1)
+        ids, own = ids[usable], own[usable]
+        for number, latent in enumerate(latents[:_MOST_STEPS] if len(own) else ()):
             row = int(np.square(own - latent).sum(axis=1).argmin())
             nearest[number] = int(conformation.loc[ids[row]])
     steps = [Step(file, number, len(files), nearest.get(number)) for number, file in enumerate(files[:_MOST_STEPS])]

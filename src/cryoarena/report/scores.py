@@ -135,7 +135,9 @@ def statistics(group: Group, table: pd.DataFrame) -> tuple[Statistic, ...]:
         direction = str(rows["direction"].iloc[0]) if "direction" in rows else "higher"
         unit = next((str(unit) for unit in rows.get("unit", ()) if pd.notna(unit)), "")
         statistic = Statistic(str(metric), str(name), direction, unit, floor, ceiling, tuple(entries))
-        found.append(replace(statistic, entries=tuple(_normalised(entry, statistic) for entry in entries)))
+        if not _limits_were_known(rows):
+            statistic = replace(statistic, entries=tuple(_normalised(entry, statistic) for entry in entries))
+        found.append(statistic)
     return tuple(sorted(found, key=lambda statistic: _rank(statistic)))
 
 
@@ -153,6 +155,13 @@ def split_recommended(
 def _rank(statistic: Statistic) -> int:
     key = (statistic.metric, statistic.name)
     return _RECOMMENDED.index(key) if key in _RECOMMENDED else len(_RECOMMENDED)
+
+
+def _limits_were_known(rows: pd.DataFrame) -> bool:
+    """Tell whether the scorer knew both limits: where it gave no normalised score, they are too close to tell."""
+    if not {"floor", "ceiling", "normalised"} <= set(rows):
+        return False
+    return bool(rows[["floor", "ceiling"]].notna().all(axis=1).any())
 
 
 def _entry(result: ResultFolder, row: Mapping[Hashable, Any]) -> Entry:

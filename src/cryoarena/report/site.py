@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
-from cryoarena.report.collect import collect
+from cryoarena.report.collect import collect, distinct_names
 from cryoarena.report.page import overall_boards, page_html, render, score_table
 from cryoarena.report.part import Part, Run, read_part
 
@@ -46,7 +46,10 @@ def write_site(directories: Sequence[Path], output: Path, umap: bool = False) ->
         suites = [
             _write_suite(directory, temporary / name, umap) for directory, name in zip(directories, names, strict=True)
         ]
-        _write(temporary / "index.html", render("index.html.j2", title="Suites", up=None, entries=suites, overall=[]))
+        _write(
+            temporary / "index.html",
+            render("index.html.j2", title="Suites", up=None, entries=suites, overall=[], notes=[]),
+        )
         if output.exists():
             shutil.rmtree(output)
 
@@ -61,11 +64,11 @@ def _write_suite(directory: Path, folder: Path, umap: bool) -> Entry:
     parts = [read_part("d0", group, umap=umap) for group in collection.groups]
     name = directory.resolve().name
     entries = []
-    for part, dataset in zip(parts, _dataset_names(parts), strict=True):
+    for part, dataset in zip(parts, map(_slug, distinct_names([part.group for part in parts])), strict=True):
         _write(folder / dataset / "index.html", page_html([part], [], name, ("../index.html", f"← {name}")))
         if part.chimerax:
             _write(folder / dataset / "maps.cxc", part.chimerax)
-        runs = [(run, f"{_slug(run.result.path.name)}.html") for run in part.runs]
+        runs = list(zip(part.runs, _addresses(part.runs), strict=True))
         for run, address in runs:
             _write(folder / dataset / address, _result_html(part, run))
         entries.append(Entry(f"{dataset}/index.html", part.group.name, part.title, part.summary))
@@ -74,7 +77,8 @@ def _write_suite(directory: Path, folder: Path, umap: bool) -> Entry:
             for run, address in runs
         ]
     boards = overall_boards(parts)
-    index = render("index.html.j2", title=name, up=("../index.html", "← all suites"), entries=entries, overall=boards)
+    up = ("../index.html", "← all suites")
+    index = render("index.html.j2", title=name, up=up, entries=entries, overall=boards, notes=collection.notes)
     _write(folder / "index.html", index)
     score_table(parts).to_csv(folder / "scores.csv", index=False)
     datasets = [part.group.name for part in parts]
@@ -88,10 +92,14 @@ def _result_html(part: Part, run: Run) -> str:
     return render("result.html.j2", part=part, run=run, rows=mine, up=up)
 
 
-def _dataset_names(parts: Sequence[Part]) -> list[str]:
-    names = [_slug(part.group.name) for part in parts]
-    ids = [str((part.group.results[0].info.get("dataset") or {}).get("id"))[:8] for part in parts]
-    return [name if names.count(name) == 1 else f"{name}-{identity}" for name, identity in zip(names, ids, strict=True)]
+def _addresses(runs: Sequence[Run]) -> list[str]:
+    """Return the file name of every result's page; folders of one name are told apart by those that hold them."""
+    paths = [run.result.path for run in runs]
+    names = [_slug(path.name) for path in paths]
+    return [
+        f"{name if names.count(name) == 1 and name != 'index' else _slug('-'.join(path.parts[-3:]))}.html"
+        for name, path in zip(names, paths, strict=True)
+    ]
 
 
 def _slug(name: str) -> str:

@@ -27,6 +27,17 @@ class Truth:
         return ", ".join(parts)
 
 
+def with_true_map(particles: pd.DataFrame, conformations: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the particles, without junk, of conformations whose map is kept; of all where there is no such map."""
+    if "junk" in particles:
+        particles = particles[particles["junk"] == ""]
+    if conformations is None or "volume" not in conformations:
+        return particles
+    mapped = conformations.loc[conformations["volume"] != "", "conformation"]
+    shown = particles[particles["conformation"].isin(mapped)]
+    return shown if len(shown) else particles
+
+
 def spaced_unit(cv: dict[str, Any]) -> str:
     """Return the unit of a CV as it follows a number."""
     unit = str(cv.get("unit") or "")

@@ -74,17 +74,22 @@ def volumes_payload(group: Group, truth: Truth, notes: list[str], parts: int = 1
         shown = [shown[i] for i in np.linspace(0, len(shown) - 1, _MAX_CONFORMATIONS).astype(int)]
     results = [result for result in group.results if compared.get(result.label)]
     offered = {result.label: latent_steps(result, truth, notes) for result in results}
-    n_maps = len(shown) * (1 + len(results)) + sum(2 * len(steps) for steps in offered.values())
+    nearest = {step.conformation for steps in offered.values() for step in steps if step.conformation is not None}
+    true = [number for number in sorted(nearest | set(shown)) if number in truth_files]
+    n_maps = len(true) + len(shown) * len(results) + sum(map(len, offered.values()))
     budget = min(_VOXELS_OF_DATASET, _VOXELS_OF_PAGE // parts)
-    frame = _frame([truth_files[c] for c in shown if c in truth_files], n_maps, budget)
+    frame = _frame([truth_files[number] for number in true], n_maps, budget)
     store = _Store()
+    placed: dict[Path, int] = {}
     geometry: dict[str, Any] = {}
 
     def add(row: list[Path | None]) -> list[int | None]:
         maps: list[int | None] = []
         for column, file in enumerate(row):
             try:
-                maps.append(_add(store, file, frame, geometry, is_truth=column == 0) if file else None)
+                if file is not None and file not in placed:
+                    placed[file] = _add(store, file, frame, geometry, is_truth=column == 0)
+                maps.append(None if file is None else placed[file])
             except (UserError, OSError, ValueError) as error:
                 notes.append(f"A map is left out: {error}.")
                 maps.append(None)

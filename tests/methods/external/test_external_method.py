@@ -18,6 +18,8 @@ from cryoarena.methods.consensus import ConsensusReconstruction
 from cryoarena.methods.external.external_method import Done, ExternalMethod, cpu_spent_s
 from cryoarena.methods.external.run_program import Command
 from cryoarena.methods.external.tool import Tool
+from cryoarena.methods.work_folder import WorkFolder
+from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from simulated import make_small_dataset
 
@@ -25,8 +27,16 @@ from simulated import make_small_dataset
 PROGRAM = """#!/bin/sh
 echo "step $1 of 3"
 if [ "$2" = "$1" ]; then echo "out of memory" >&2; exit 7; fi
+if [ "$1" = 2 ]; then sleep 0.5; fi
 mkdir -p output
 echo $1 >> output/steps
+"""
+
+BUSY = """#!/bin/sh
+while true; do
+  echo "step 1 of 100"
+  i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done
+done
 """
 
 
@@ -191,3 +201,22 @@ def test_what_cannot_be_imported_is_told(dataset: Path, tmp_path: Path) -> None:
         import_result("ppca", tmp_path, dataset, tmp_path / "i")
     with pytest.raises(UserError, match="is no folder"):
         import_result("cryodrgn", tmp_path / "nothing", dataset, tmp_path / "i")
+
+
+def test_progress_of_a_run_that_its_time_ends_reaches_the_end(dataset: Path, tmp_path: Path) -> None:
+    class Busy(Counter):
+        def commands(self, particles: ParticleSet, options: CounterOptions, run: Run, work: Path) -> Iterator[Command]:
+            yield Command(["count"], cpu_s=1)
+
+        def read(self, folder: Path, particles: ParticleSet, options: Any) -> ConsensusReconstruction:
+            return ConsensusReconstruction(np.zeros((16,) * 3, np.float32), len(particles), [], None)
+
+    (tmp_path / "bin" / "count").write_text(BUSY)
+    shares: list[float] = []
+    (tmp_path / "work").mkdir()
+    work = WorkFolder(tmp_path / "work")
+    progress = lambda done, total, note="": shares.append(done / total)  # noqa: E731
+    Busy().fit(open_particles(dataset), CounterOptions(), Run(work=work, progress=progress))
+    assert shares[0] < 0.2
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.8

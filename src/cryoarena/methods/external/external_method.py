@@ -2,9 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import psutil
 
 from cryoarena.errors import UserError
 from cryoarena.methods.base import Method, Reconstruction, Run
@@ -103,11 +106,12 @@ class ExternalMethod(ImportableMethod[OptionsT]):
         work = run.work.open()
         executables = self.tool.require()
 
-        def report(line: str) -> None:
-            if (told := self.progress(line)) is not None:
-                run.progress(*told)
-
         for command in self.commands(particles, options, run, work):
+
+            def report(line: str, command: Command = command) -> None:
+                if (told := self.progress(line)) is not None:
+                    run.progress(*_or_share_of_time(told, command.cpu_s, cpu_spent_s(work)))
+
             spent_s = run_program(command, executables, work, work / LOG, report, device)
             if command.cpu_s is not None:
                 (work / _CPU_SPENT).write_text(str(cpu_spent_s(work) + spent_s))
@@ -126,6 +130,17 @@ class ExternalMethod(ImportableMethod[OptionsT]):
         if self.card.needs_gpu and not has_gpu():
             return f"{self.tool.title} needs a GPU and there is none"
         return None
+
+
+def _or_share_of_time(told: Done, limit_s: float | None, before_s: float) -> Done:
+    """Return how far the program is by its own account or by its CPU time, which may end it first."""
+    if limit_s is None:
+        return told
+    spent_s = before_s
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            spent_s += process.cpu_times().user + process.cpu_times().system
+    return told._replace(done=max(told.done, min(spent_s / (before_s + limit_s), 1.0) * told.total))
 
 
 def cpu_spent_s(work: Path) -> float:

@@ -36,7 +36,7 @@
         button.append(s.label);
         button.addEventListener("click", () => {
           hidden.has(s.label) ? hidden.delete(s.label) : hidden.add(s.label);
-          drawLegend();
+          button.setAttribute("aria-pressed", String(!hidden.has(s.label)));
           draw();
         });
         legend.append(button);

@@ -45,7 +45,8 @@
     }
 
     function bucket(cv, value) {
-      if (!Number.isFinite(value) || cv.high <= cv.low) return 0;
+      if (!Number.isFinite(value)) return -1; // nothing is true about it
+      if (cv.high <= cv.low) return 0;
       if (cv.label) return (value - cv.low) % 256;
       const place = (value - cv.low) / (cv.high - cv.low);
       return Math.max(0, Math.min(255, Math.floor(place * (cv.period ? 256 : 255.999))));
@@ -122,12 +123,12 @@
       const cv = at === null ? null : payload.cvs[at];
       const colours = cv ? map(cv) : [CryoArena.methodColour(plot.data.colour)];
       const { order, buckets } = drawingOrder(at);
-      let last = -1;
+      let last = -2;
       for (const i of order) {
         const qx = l.ax.q[i];
         const qy = l.ay.q[i];
         if (qx === MISSING || qy === MISSING) continue;
-        if (buckets[i] !== last) g.fillStyle = colours[(last = buckets[i])];
+        if (buckets[i] !== last) g.fillStyle = colours[(last = buckets[i])] ?? CryoArena.css("--truth");
         const x = l.toX(l.ax, qx);
         const y = l.toY(l.ay, qy);
         if (size < 3) g.fillRect(x - size / 2, y - size / 2, size, size);
@@ -144,7 +145,7 @@
     function drawingOrder(at) {
       if (!orders.has(at)) {
         const cv = payload.cvs[at];
-        const buckets = cv ? Uint8Array.from(cvValues[at], (v) => bucket(cv, v)) : new Uint8Array(payload.n);
+        const buckets = cv ? Int16Array.from(cvValues[at], (v) => bucket(cv, v)) : new Int16Array(payload.n);
         const order = Uint32Array.from({ length: payload.n }, (_, i) => i);
         const round = Math.ceil(payload.n / 12);
         for (let from = 0; from < payload.n; from += round) {

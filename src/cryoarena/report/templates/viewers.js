@@ -83,7 +83,7 @@
         if (mine !== drawn) return;
         const canvas = figure.querySelector(".slice");
         const against = mode === "difference" && place > 0 ? truth : null;
-        if (own) CryoArena.slices.draw(canvas, own, against, payload.level);
+        if (own && (mode !== "difference" || place === 0 || truth)) CryoArena.slices.draw(canvas, own, against, payload.level);
         else CryoArena.slices.clear(canvas);
       }
       const side = payload.shape[axis.value] - 1;
@@ -243,6 +243,7 @@
       slider.max = steps().length - 1;
       slider.value = 0;
       play.hidden = slider.disabled = steps().length < 2;
+      if (play.hidden) setPlaying(false);
     }
 
     slider.addEventListener("input", changed);
