@@ -35,7 +35,11 @@ def test_built_in_methods_keep_the_contract(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(metrics.all()))
 def test_metrics_keep_the_contract(name: str, tmp_path: Path) -> None:
-    assert broken(list(check_metric(metrics.get(name), tmp_path))) == {}
+    clauses = list(check_metric(metrics.get(name), tmp_path))
+    assert broken(clauses) == {}
+    # Maps in the frame of the dataset can be tried by a made-up answer, whatever else cannot.
+    if "volume_pairs" in " ".join(metrics.get(name).card.needs):
+        assert {clause.status for clause in clauses} == {"kept"}
 
 
 @pytest.mark.parametrize("name", ["igg-pseudo", "igg-1d"])

@@ -8,6 +8,7 @@ import pytest
 from cryoarena.benchmark import code_version as code
 from cryoarena.benchmark.make_plan import make_plan
 from cryoarena.benchmark.plan import Plan, read_plan
+from cryoarena.benchmark.signature import signature_of
 from cryoarena.benchmark.suite import read_suite
 from cryoarena.benchmark.suite_folder import SuiteFolder
 from cryoarena.errors import UserError
@@ -135,3 +136,34 @@ def test_a_new_label_moves_and_does_not_run_anew(tmp_path: Path) -> None:
     folder.arrange(after)
     assert all(folder.product(job).is_dir() and folder.ending(job) for job in after.of_kind("run"))
     assert folder.product(after.of_kind("data")[0]).name.startswith("tiny-")
+
+
+def test_a_file_that_is_edited_is_seen_and_one_that_is_renamed_is_not_run_anew(tmp_path: Path) -> None:
+    noise = "frequency_per_A,power\n0.0,1.0\n0.1,1.0\n"
+    files, signatures, plans = [tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "a.csv"], [], []
+    for file, text in zip(files, (noise, noise, noise.replace("1.0\n0.1", "2.0\n0.1")), strict=True):
+        file.write_text(text)
+        suite = SUITE.replace("images = 100", f'images = 100\nrealism = {{ noise = "{file.name}" }}')
+        plans.append(keys(plan_of(tmp_path, suite), "data"))
+        signatures.append(signature_of(read_suite(tmp_path / "mine.toml")))
+    assert plans[0] == plans[1] != plans[2]
+    assert signatures[0] != signatures[2]
+
+
+def test_what_a_user_put_into_the_folder_stays(tmp_path: Path) -> None:
+    folder, plan = SuiteFolder(tmp_path / "suite"), plan_of(tmp_path)
+    mine = [folder.root / "data" / "mine-own", folder.root / "results" / "igg-pseudo" / "imported"]
+    for path in mine:
+        path.mkdir(parents=True)
+    folder.arrange(plan)
+    assert all(path.is_dir() for path in mine)
+
+
+def test_a_failed_run_whose_result_is_gone_is_done_again(tmp_path: Path) -> None:
+    folder, plan = SuiteFolder(tmp_path / "suite"), plan_of(tmp_path)
+    run = plan.of_kind("run")[0]
+    folder.product(run).mkdir(parents=True)
+    folder.write_ending(run, "failed", "out of ideas")
+    shutil.rmtree(folder.product(run))
+    folder.arrange(plan)
+    assert folder.ending(run) is None

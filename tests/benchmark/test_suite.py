@@ -48,6 +48,7 @@ def planned(folder: Path, text: str) -> None:
             SMALL.replace("[[m", '[[datasets]]\nlabel = "b"\nname = "igg-pseudo"\n[[m'),
             "are the same but for their names",
         ),
+        (SMALL.replace('"igg-pseudo"', '"igg-pseudo"\nctf = "no.star"'), "no.star does not exist"),
         ('metrics = ["psnr"]\n' + SMALL, "mine.toml: metrics: there is no metric called 'psnr'"),
         ('extends = "mine.toml"\n' + SMALL, "extend each other in a circle"),
         ('extends = "quik"\n' + SMALL, "did you mean 'quick'?"),
@@ -65,6 +66,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not empty and holds no suite"):
         run_suite("quick", tmp_path, Machine(cores=1), lambda folder, plan: None)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(UserError, match="is a file, not a folder"):
+        run_suite("quick", tmp_path / "thesis.tex", Machine(cores=1), lambda folder, plan: None)
 
 
 @pytest.mark.parametrize("executor", ["nowhere", "slurm"])
@@ -123,3 +126,21 @@ def test_large_data_ask_for_more() -> None:
 
     small, paper = most("cryobench-small"), most("cryobench")
     assert all(paper[cell][0] > small[cell][0] and paper[cell][1] > small[cell][1] for cell in small)
+
+
+def test_files_among_the_options_are_those_beside_the_file(tmp_path: Path) -> None:
+    text = SMALL.replace('"igg-pseudo"', '"igg-pseudo"\nrealism = { noise = "noise.csv", ice_nm = 3.0 }')
+    text += '[[methods]]\nname = "relion-multibody"\noptions = { bodies = "bodies.star", classes = 2 }\n'
+    (tmp_path / "mine.toml").write_text(text)
+    (tmp_path / "noise.csv").write_text("")
+    (tmp_path / "bodies.star").write_text("")
+    suite = read_suite(tmp_path / "mine.toml")
+    assert suite.datasets[0].realism == {"noise": str(tmp_path / "noise.csv"), "ice_nm": 3.0}
+    assert suite.methods[1].options == {"bodies": str(tmp_path / "bodies.star"), "classes": 2}
+
+
+def test_local_is_said_beside_a_profile_of_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("executor: slurm\n")
+    assert "--executor" not in Machine(cores=1).arguments()
+    words = Machine(cores=1, executor="local", profile=str(tmp_path)).arguments()
+    assert words[words.index("--executor") + 1] == "local"

@@ -45,6 +45,13 @@ def test_lists_and_cards_as_json() -> None:
     (method,) = json.loads(invoke("show", "ppca", "--json"))
     assert (method["kind"], method["options"]) == ("method", {"components": 8, "iterations": 25})
     assert json.loads(invoke("show", "realism", "--json"))[0]["realism"]["noise"]
+    # What is infinite is no JSON.
+    (card,) = (
+        c
+        for c in json.loads(invoke("list", "metrics", "--json"), parse_constant=pytest.fail)
+        if c["name"] == "cv-regression"
+    )
+    assert card["range"] == [None, 1.0]
     tools = json.loads(invoke("tools", "list", "--json"))
     assert "cryodrgn" in {tool["tool"] for tool in tools}
 

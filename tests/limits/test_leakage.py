@@ -97,6 +97,15 @@ def test_rare_states_count_as_much_as_common_ones(tmp_path: Path) -> None:
     assert found.balanced_accuracy == pytest.approx(0.5, abs=3 * found.standard_error)
 
 
+def test_a_state_that_the_sample_would_miss_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryoarena.limits.leakage._MOST_IMAGES", 100)
+    state = np.zeros(N, np.int64)
+    state[:450], state[:5] = 1, 2
+    found = leakage(noise(tmp_path), state, quiet)
+    assert found.chance == pytest.approx(1 / 3)
+    assert 100 < found.images <= 105
+
+
 @pytest.fixture(scope="module")
 def continuum(tmp_path_factory: pytest.TempPathFactory) -> Truth:
     return open_truth(make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=80, box_px=16))

@@ -14,7 +14,9 @@ _TO_SCORES = (
     "limits",
     "benchmark/score.py",
     "benchmark/score_rows.py",
+    "benchmark/score_columns.py",
     "benchmark/score_limits.py",
+    "benchmark/remembered_maps.py",
     "benchmark/comparison.py",
 )
 _PARTS = {

@@ -149,6 +149,9 @@ def _score(task: _Task) -> Ending:
         return "failed", lack
     from cryoarena.benchmark.score import score_result
 
+    for name in ("scored_by.txt", "scores.csv"):
+        # Of an earlier key; whatever happens now, it must not be taken for this one.
+        (task.product / name).unlink(missing_ok=True)
     score_result(task.folder.product(run), task.folder.product(data), wanted=task.plan.metrics)
     task.folder.sign(task.job)
     return "ok", ""

@@ -113,11 +113,12 @@ def _data_job(entry: SuiteDataset) -> tuple[Job, _Size]:
         models = None if given.models is None else read_models(given.models)
         files = [given.structure, given.topology, given.trajectory, order.ctf, *(models[0] if models else ())]
         label, size = entry.label or order.name, _Size(settings.images, settings.box_px)
-        decides = [order.name, asdict(settings), _recorded(options), list(map(_content, files))]
+        numbers = asdict(settings)
+        if Path(settings.realism.noise).is_file():
+            numbers["realism"]["noise"] = _content(Path(settings.realism.noise))
+        decides = [order.name, numbers, _recorded(options), list(map(_content, files))]
         decides.append(models and models[1])
         decides += [code_version("data"), _own_code(recipe)]
-        if Path(settings.realism.noise).is_file():
-            decides.append(_content(Path(settings.realism.noise)))
     key = key_of(decides)
     work = entry.model_dump(exclude_defaults=True)
     return Job("data", key, label, f"data/{label}-{key}", work=work, asks=size.asks(_MAKING)), size
@@ -190,7 +191,13 @@ def _recorded(options: Any) -> dict[str, Any]:
 
 
 def _content(path: Path | None) -> str | None:
-    """Return what tells a file from another."""
+    """Return what tells a file from another.
+
+    Raises:
+        UserError: when there is no such file.
+    """
+    if path is not None and not path.is_file():
+        raise UserError(f"{path} {'is a folder, not a file' if path.exists() else 'does not exist'}")
     return None if path is None else sha256_of(path)
 
 

@@ -66,14 +66,17 @@ def run_method(
     identity = hashlib.sha256(json.dumps(info, sort_keys=True, default=str).encode()).hexdigest()
     checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint.npz"), identity)
     work = WorkFolder(out.with_name(f".{out.name}.work"), identity)
+    resumed = checkpoint.load() is not None or work.has(".")
     with atomic_path(out) as temporary:
         temporary.mkdir()
         started, cpu_before_s = time.perf_counter(), _cpu_s()
         with progress_bar(f"Running {name}") as report:
             outcome = _attempt(method, particles, options, Run(device, seed, report, checkpoint, work), temporary)
         info |= outcome
-        info["wall_s"] = time.perf_counter() - started
-        info |= {"cpu_s": _cpu_s() - cpu_before_s, "peak_memory_bytes": _peak_memory_bytes()}
+        wall_s, cpu_s = time.perf_counter() - started, _cpu_s() - cpu_before_s
+        # What was spent before an interruption nobody knows.
+        info |= {"wall_s": None, "cpu_s": None} if resumed else {"wall_s": wall_s, "cpu_s": cpu_s}
+        info["peak_memory_bytes"] = _peak_memory_bytes()
         _copy_log(work, temporary)
         write_info(temporary, info)
     checkpoint.remove()

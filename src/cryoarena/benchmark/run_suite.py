@@ -39,6 +39,8 @@ def run_suite(given: str, root: Path, machine: Machine, watch: Watch, again: boo
     folder = SuiteFolder(root.absolute())
     file = find_suite(given)
     suite = read_suite(file)
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root} is a file, not a folder; choose another -o")
     if root.exists() and not folder.hidden.is_dir() and any(root.iterdir()):
         raise UserError(f"{root} is not empty and holds no suite; choose another -o")
     with _locked(folder) as lock, _terminable():

@@ -1,6 +1,7 @@
 """Read a suite: which data sets, methods, seeds and metrics (docs/suites.md)."""
 
 import difflib
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Self
@@ -121,7 +122,12 @@ def read_suite(path: Path, _extended: tuple[Path, ...] = ()) -> Suite:
         raise UserError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
         raise UserError(f"{path}: {_sentence(error)}") from error
-    suite = suite.model_copy(update={"datasets": [_absolute(entry, path.parent) for entry in suite.datasets]})
+    suite = suite.model_copy(
+        update={
+            "datasets": [_absolute(entry, path.parent) for entry in suite.datasets],
+            "methods": [e.model_copy(update={"options": _beside(e.options, path.parent)}) for e in suite.methods],
+        }
+    )
     if suite.extends is not None:
         beside = path.parent / suite.extends
         file = beside if beside.is_file() else find_suite(suite.extends)
@@ -144,8 +150,18 @@ def _joined(base: Suite, suite: Suite) -> Suite:
 
 def _absolute(entry: SuiteDataset, folder: Path) -> SuiteDataset:
     paths: dict[str, Any] = {name: getattr(entry, name) for name in FILES}
-    given = {name: str((folder / path).absolute()) for name, path in paths.items() if path is not None}
+    given: dict[str, Any] = {name: str((folder / path).absolute()) for name, path in paths.items() if path is not None}
+    given |= {name: _beside(getattr(entry, name), folder) for name in ("options", "realism")}
     return entry.model_copy(update=given)
+
+
+def _beside(options: dict[str, Value], folder: Path) -> dict[str, Value]:
+    """Name files that lie beside the suite by absolute paths, since jobs run elsewhere."""
+    # os.path.isfile is False, and no error, for a text too long to be a path.
+    return {
+        key: str((folder / value).absolute()) if isinstance(value, str) and os.path.isfile(folder / value) else value
+        for key, value in options.items()
+    }
 
 
 def _sentence(error: ValidationError) -> str:

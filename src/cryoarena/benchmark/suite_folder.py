@@ -18,6 +18,8 @@ from typing import Any
 from cryoarena.benchmark.plan import Job, Plan
 from cryoarena.files import read_json, write_json
 
+_KEY = re.compile(r"-([0-9a-f]{12})$")
+
 # A job that is alive says so every few seconds; the clocks of a cluster may differ a little.
 ALIVE_EVERY_S = 5.0
 _ALIVE_FOR_S = 30.0
@@ -124,8 +126,11 @@ class SuiteFolder:
 
     def _is_there(self, job: Job) -> bool:
         ending, signature = self.ending(job), self._signature(job)
-        if ending is None or ending["status"] == "failed":
-            return ending is not None
+        if ending is None:
+            return False
+        if ending["status"] == "failed":
+            # A run that fails leaves a result that says why.
+            return job.kind != "run" or self.product(job).exists()
         if signature is not None:
             return signature.is_file() and signature.read_text().strip() == job.key
         return self.product(job).exists()
@@ -133,5 +138,6 @@ class SuiteFolder:
     def _products(self) -> Iterator[tuple[str, Path]]:
         for pattern in ("data/*", "results/*/*", ".suite/unused/*"):
             for path in sorted(self.root.glob(pattern)):
-                if not path.name.startswith("."):
-                    yield path.name.rpartition("-")[2], path
+                # What has no key is the user's.
+                if not path.name.startswith(".") and (found := _KEY.search(path.name)):
+                    yield found[1], path

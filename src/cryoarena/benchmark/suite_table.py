@@ -24,8 +24,10 @@ def write_suite_table(folder: SuiteFolder, plan: Plan) -> int:
         if ending["status"] == "ok":
             with path.open(newline="", encoding="utf-8") as stream:
                 table = csv.DictReader(stream)
-                # What the suite calls a data set, since one recipe may be in it with several settings.
-                rows += [{**row, "dataset": _data_label(plan, job)} for row in table]
+                # As the suite calls data set and run now: one recipe may be in it with several settings, and labels
+                # may have changed since.
+                own = {"dataset": _data_label(plan, job), "run": job.folder.rpartition("/")[2]}
+                rows += [{**row, **own} for row in table]
         else:
             rows += _failed(plan, job, ending["reason"])
     rows.sort(

@@ -62,6 +62,8 @@ class Machine:
             words += ["--profile", self.profile]
             executor = executor or _executor_of(self.profile)
         if executor in (None, "local"):
+            # Beside a profile that names another one it has to be said.
+            words += ["--executor", "local"] if executor else []
             memory_MB = psutil.virtual_memory().total // 1_000_000
             return [*words, "--resources", f"mem_mb={memory_MB}", f"gpu={int(has_gpu())}"]
         if importlib.util.find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:

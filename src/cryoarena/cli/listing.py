@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from dataclasses import asdict, fields, is_dataclass
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ def list_entries(
     Examples: [bold]cryoarena list methods[/bold] · [bold]cryoarena list metrics --json[/bold]
     """
     if as_json:
-        print(json.dumps([asdict(entry.card) for entry in _registry(kind).all().values()], indent=1))
+        print(_as_json([asdict(entry.card) for entry in _registry(kind).all().values()]))
         return
     table = Table("name", "what", title=kind)
     for name, entry in _registry(kind).all().items():
@@ -43,7 +44,7 @@ def show(
         from cryoarena.datasets.realism import Realism
 
         what = [{"realism": _defaults(Realism)}] if name == "realism" else [_data(*one) for one in entries_called(name)]
-        print(json.dumps(what, indent=1))
+        print(_as_json(what))
         return
     if name == "realism":
         Console().print(_dials())
@@ -65,6 +66,19 @@ def entries_called(name: str) -> list[tuple[str, Any]]:
     if not found:
         raise UserError(f"nothing is called {name!r}; see `cryoarena list {' | '.join(_KINDS)}`")
     return found
+
+
+def _as_json(what: Any) -> str:
+    """Return JSON that any program reads: an end of a range that is infinite is null."""
+    return json.dumps(_finite(what), indent=1, allow_nan=False)
+
+
+def _finite(what: Any) -> Any:
+    if isinstance(what, dict):
+        return {key: _finite(value) for key, value in what.items()}
+    if isinstance(what, (list, tuple)):
+        return [_finite(value) for value in what]
+    return None if isinstance(what, float) and not math.isfinite(what) else what
 
 
 def _data(kind: str, entry: Any) -> dict[str, Any]:

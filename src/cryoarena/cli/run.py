@@ -30,4 +30,5 @@ def run(
     info = run_method(method, dataset_dir, out, split_options(options or []), device, seed, overwrite)
     if info["status"] != "ok":
         raise UserError(f"{method} is {info['status']} on {dataset_dir}: {info['reason']} (recorded in {out})")
-    print(f"{method}: {info['wall_s']:.1f} s, {info['peak_memory_bytes'] / 1e9:.2f} GB, result in {out}")
+    time = "resumed" if info["wall_s"] is None else f"{info['wall_s']:.1f} s"
+    print(f"{method}: {time}, {info['peak_memory_bytes'] / 1e9:.2f} GB, result in {out}")

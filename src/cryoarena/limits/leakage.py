@@ -88,6 +88,10 @@ def leakage(particles: ParticleSet, state: NDArray[np.int64], report: Report) ->
     rows = np.arange(len(state))
     if len(rows) > _MOST_IMAGES:
         rows = np.sort(np.random.default_rng(_SEED).choice(len(rows), _MOST_IMAGES, replace=False))
+        # Of a rare state the sample may hold none, or too few to learn from and to try.
+        states = np.unique(state)
+        rare = states[np.equal.outer(states, state[rows]).sum(axis=1) < _FEWEST_IMAGES]
+        rows = np.union1d(rows, np.flatnonzero(np.isin(state, rare)))
     corners = _corner_features(particles, rows, report)
     ctf = None if particles.ctf is None else _ctf_features(particles.ctf[rows])
     both = corners if ctf is None else np.concatenate([corners, ctf], axis=1)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from cryoarena.progress import silent
 _JUDGED_IMAGES = 8
 # in standard errors
 _MARGIN = 3.0
+# Maps of an answer that estimated poses are judged only turned; such an answer is for the metrics that want it.
+_OF_ESTIMATED_POSES = {"estimated_poses", "ab_initio_volume_pairs"}
 
 
 def check_metric(metric: Metric, folder: Path) -> Iterator[Clause]:
@@ -79,6 +82,8 @@ class _Trial:
     def _scores(self, answer: Answer) -> dict[str, Score]:
         rows = judged_rows(self._truth, _JUDGED_IMAGES)
         name = self._metric.card.name
+        if not _OF_ESTIMATED_POSES & set(self._metric.card.needs):
+            answer = replace(answer, estimated_poses=None)
         result = judge(answer, self._truth, rows, silent, wanted=lambda card: card.name == name)[name]
         if isinstance(result, MetricResult):
             return result.scores
