@@ -51,7 +51,7 @@ class Project:
         return folder
 
     def blob(self, rows: np.ndarray, sign: float = 1) -> dict[str, np.ndarray]:
-        """Return the fields that name the images of particles."""
+        """Return the fields that name the images of particles, and their defocus."""
         particles = self.particles
         return {
             "uid": self.uid[rows],
@@ -60,6 +60,7 @@ class Project:
             "blob/shape": np.full((len(rows), 2), particles.box_px, "<u4"),
             "blob/psize_A": np.full(len(rows), particles.pixel_size_A, "<f4"),
             "blob/sign": np.full(len(rows), sign, "<f4"),
+            "ctf/df1_A": particles.ctf.defocus_u_A[rows].astype("<f4"),
         }
 
     def alignment(self, prefix: str, rows: np.ndarray, posterior: np.ndarray, pixels: float = 1) -> dict:

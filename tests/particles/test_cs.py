@@ -25,6 +25,12 @@ def test_round_trip(tmp_path_factory, n, shard, pixel_size_A, seed):
     assert_same_particles(read_cs(folder / "particles.cs"), particles, WRITTEN)
 
 
+def test_names_of_stacks_may_be_in_any_language(tmp_path, particles):
+    stacks = tuple(tmp_path / "müde" / f"größe{number}.mrcs" for number in range(len(particles.stack_files)))
+    write_cs(tmp_path / "a.cs", replace(particles, stack_files=stacks))
+    assert read_cs(tmp_path / "a.cs").stack_files == stacks
+
+
 def test_fields_are_in_cryosparc_units(tmp_path, particles):
     write_cs(tmp_path / "a.cs", particles)
     records = np.load(tmp_path / "a.cs", allow_pickle=False)

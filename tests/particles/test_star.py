@@ -243,3 +243,11 @@ def test_any_text_is_read_or_refused_with_a_sentence(tmp_path_factory, text):
     path.write_text(text)
     with pytest.raises(UserError):
         read_star(path)
+
+
+def test_an_empty_selection_is_one_sentence(tmp_path, particles):
+    write_star(tmp_path / "a.star", particles)
+    lines = (tmp_path / "a.star").read_text().splitlines()
+    (tmp_path / "a.star").write_text("\n".join(line for line in lines if "@" not in line) + "\n")
+    with pytest.raises(UserError, match="has no particles|holds no"):
+        read_star(tmp_path / "a.star")

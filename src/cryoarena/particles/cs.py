@@ -134,7 +134,7 @@ def read_cs(path: Path, passthrough: Sequence[Path] = (), given: Given = Given()
             is not a number (row named), particles differ in box, pixel size or contrast, or `given` contradicts them.
     """
     table = read_cs_table(path, passthrough)
-    stack_index, distinct = pd.factorize(table.values("blob/path").astype(str))
+    stack_index, distinct = pd.factorize(np.char.decode(table.values("blob/path").astype("S"), "utf-8", "replace"))
     shapes = table.numbers("blob/shape")
     if np.any(shapes != shapes[0, 0]):
         raise UserError(f"{path} mixes box sizes or has images that are not square; rescale them to one box")

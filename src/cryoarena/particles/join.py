@@ -13,8 +13,8 @@ from cryoarena.particles.particle_set import ParticleSet
 def join_particles(sets: Sequence[ParticleSet]) -> ParticleSet:
     """Return the particles of all sets one after another, numbered from 1; half-sets are dropped.
 
-    Poses and CTF parameters are kept where every set has them. Particles keep their own voltage, Cs and amplitude
-    contrast, by which optics groups are told apart.
+    Poses, CTF parameters and beam tilt are kept where every set has them. Particles keep their own voltage, Cs and
+    amplitude contrast, by which optics groups are told apart.
 
     Raises:
         ValueError: when the sets differ in box, pixel size (by more than 0.01 %) or contrast.
@@ -27,6 +27,7 @@ def join_particles(sets: Sequence[ParticleSet]) -> ParticleSet:
             raise ValueError("particle sets of different box, pixel size or contrast cannot be joined")
     starts = np.cumsum([0, *(len(one.stack_files) for one in sets)])
     poses = [one.poses for one in sets if one.poses is not None]
+    tilts = [one.beam_tilt_mrad for one in sets if one.beam_tilt_mrad is not None]
     ctfs = [one.ctf for one in sets if one.ctf is not None]
     return ParticleSet(
         particle_id=np.arange(1, sum(map(len, sets)) + 1),
@@ -38,6 +39,7 @@ def join_particles(sets: Sequence[ParticleSet]) -> ParticleSet:
         slice_index=np.concatenate([one.slice_index for one in sets]),
         poses=_joined_poses(poses) if len(poses) == len(sets) else None,
         ctf=_joined_ctf(ctfs) if len(ctfs) == len(sets) else None,
+        beam_tilt_mrad=np.concatenate(tilts) if len(tilts) == len(sets) else None,
     )
 
 

@@ -58,6 +58,8 @@ class StarParticles:
         if any("rlnTomoSubTomosAre2DStacks" in table for table in tables.values()):
             raise UserError(f"{path} lists subtomograms; only single-particle images are read")
         self._particles = max(particles, key=len)
+        if not len(self._particles):
+            raise UserError(f"{path} has no particles")
         self._optics = tables.get("optics", Table())
         self._optics_row = self._find_optics_rows() if len(self._optics) else None
         self._given: dict[str, float] = {}

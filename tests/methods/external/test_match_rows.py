@@ -51,6 +51,11 @@ def test_images_of_a_moved_project_are_known_by_the_end_of_their_path(tmp_path: 
     (tmp_path / "elsewhere").mkdir()
     moved = Path(shutil.copy(table, tmp_path / "elsewhere" / "t.star"))
     np.testing.assert_array_equal(match_table(moved, particles), np.arange(10))
+    # RELION names a stack that is an .mrc file so.
+    as_mrc = replace(particles, stack_files=tuple(path.with_suffix(".mrc") for path in particles.stack_files))
+    tagged = tmp_path / "elsewhere" / "tagged.star"
+    tagged.write_text(moved.read_text().replace(".mrcs", ".mrc:mrcs"))
+    np.testing.assert_array_equal(match_table(tagged, as_mrc), np.arange(10))
     # Two stacks that end alike could be either.
     twins = replace(particles, stack_files=(tmp_path / "a" / "x.mrcs", tmp_path / "b" / "x.mrcs"))
     moved.write_text(moved.read_text().replace("particles/0000.mrcs", "c/x.mrcs").replace("particles/0001", "c/x"))

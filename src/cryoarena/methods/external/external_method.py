@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+import numpy as np
 import psutil
 
 from cryoarena.errors import UserError
+from cryoarena.imaging.ctf import MICROSCOPE
 from cryoarena.methods.base import Method, Reconstruction, Run
 from cryoarena.methods.external.gpu import has_gpu
-from cryoarena.methods.external.run_program import Command, ProgramFailed, run_program
+from cryoarena.methods.external.run_program import Command, ProgramFailed, children_cpu_s, run_program
 from cryoarena.methods.external.tool import Tool
 from cryoarena.particles.particle_set import ParticleSet
 
@@ -112,9 +114,13 @@ class ExternalMethod(ImportableMethod[OptionsT]):
                 if (told := self.progress(line)) is not None:
                     run.progress(*_or_share_of_time(told, command.cpu_s, cpu_spent_s(work)))
 
-            spent_s = run_program(command, executables, work, work / LOG, report, device)
-            if command.cpu_s is not None:
-                (work / _CPU_SPENT).write_text(str(cpu_spent_s(work) + spent_s))
+            before_s = children_cpu_s()
+            try:
+                run_program(command, executables, work, work / LOG, report, device)
+            finally:
+                # What was interrupted has spent its time too.
+                if command.cpu_s is not None:
+                    (work / _CPU_SPENT).write_text(str(cpu_spent_s(work) + children_cpu_s() - before_s))
         try:
             return self.read(work / self.output, particles, self.reading(options))
         except UserError as error:
@@ -132,6 +138,16 @@ class ExternalMethod(ImportableMethod[OptionsT]):
         return None
 
 
+def wrong_ctf(title: str, particles: ParticleSet, one_microscope: bool = False) -> str | None:
+    """Return why a program that knows no phase shift, or one microscope only, would take a wrong CTF."""
+    ctf = particles.ctf
+    if ctf is not None and np.any(ctf.phase_shift_deg):
+        return f"{title} knows no phase shift, and these particles have one"
+    if ctf is not None and one_microscope and any(np.ptp(getattr(ctf, name)) > 0 for name in MICROSCOPE):
+        return f"{title} takes one voltage, Cs and amplitude contrast for all, and these particles differ in them"
+    return None
+
+
 def _or_share_of_time(told: Done, limit_s: float | None, before_s: float) -> Done:
     """Return how far the program is by its own account or by its CPU time, which may end it first."""
     if limit_s is None:
@@ -144,6 +160,6 @@ def _or_share_of_time(told: Done, limit_s: float | None, before_s: float) -> Don
 
 
 def cpu_spent_s(work: Path) -> float:
-    """Return the CPU seconds that commands with a limit spent, before an interruption too, unless by SIGKILL."""
+    """Return the CPU seconds that commands with a limit spent, before an interruption too, unless we were killed."""
     path = work / _CPU_SPENT
     return float(path.read_text()) if path.is_file() else 0.0

@@ -26,9 +26,7 @@ def match_star(table: Path, particles: ParticleSet) -> NDArray[np.int64]:
     """
     images = read_star_images(table)
     if images.particle_id is not None and np.isin(images.particle_id, particles.particle_id).all():
-        rows = _rows_of_ids(images.particle_id, particles)
-        _check_defocus(table, rows, images.defocus_u_A, particles)
-        return rows
+        return match_ids(table, images.particle_id, particles, images.defocus_u_A)
     return match_images(
         table, images.stack_names, images.stack_index, images.slice_index, particles, images.defocus_u_A
     )
@@ -50,12 +48,30 @@ def match_table(table: Path, particles: ParticleSet) -> NDArray[np.int64]:
         images = read_cs(table)
         defocus_u_A = None if images.ctf is None else images.ctf.defocus_u_A
         if np.isin(images.particle_id, particles.particle_id).all():
-            rows = _rows_of_ids(images.particle_id, particles)
-            _check_defocus(table, rows, defocus_u_A, particles)
-            return rows
+            return match_ids(table, images.particle_id, particles, defocus_u_A)
         names = [str(path) for path in images.stack_files]
         return match_images(table, names, images.stack_index, images.slice_index, particles, defocus_u_A)
     return _match_stacks(table, particles)
+
+
+def match_ids(
+    table: Path, ids: NDArray[np.int64], particles: ParticleSet, defocus_u_A: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
+    """Return for each id (M,) the row of its particle in the set; all ids are known.
+
+    Args:
+        table: that holds them, for errors.
+        ids: (M,).
+        particles: of the dataset.
+        defocus_u_A: (M,) where the table tells it: other particles of the same ids have another.
+
+    Raises:
+        UserError: when their defocus tells that they are others.
+    """
+    order = np.argsort(particles.particle_id)
+    rows = np.asarray(order[np.searchsorted(particles.particle_id, ids, sorter=order)])
+    _check_defocus(table, rows, defocus_u_A, particles)
+    return rows
 
 
 def match_images(
@@ -135,14 +151,9 @@ def _check_defocus(
         )
 
 
-def _rows_of_ids(ids: NDArray[np.int64], particles: ParticleSet) -> NDArray[np.int64]:
-    """Return the rows of particles by id; all ids are known."""
-    order = np.argsort(particles.particle_id)
-    return np.asarray(order[np.searchsorted(particles.particle_id, ids, sorter=order)])
-
-
 def _same_stack(table: Path, name: str, stacks: Sequence[Path]) -> int:
     """Return the number of the stack that is meant, or -1."""
+    name = name.removeprefix(">").removesuffix(":mrcs")
     found = find_stack(table, name).resolve()
     for number, stack in enumerate(stacks):
         if stack.resolve() == found:

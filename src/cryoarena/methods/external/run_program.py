@@ -43,7 +43,7 @@ def run_program(
     log: Path,
     on_line: Callable[[str], None] = lambda line: None,
     device: str = "cuda",
-) -> float:
+) -> None:
     """Run a command to its end, or to the end of its CPU time.
 
     The program dies with us, where the system has `setpriv`.
@@ -56,15 +56,11 @@ def run_program(
         on_line: told each line of the output.
         device: "cpu" hides the GPUs from the program.
 
-    Returns:
-        CPU seconds spent.
-
     Raises:
         ProgramFailed: when it ends with an error.
     """
     words = [str(executables / command.words[0]), *map(str, command.words[1:])]
     last: deque[str] = deque(maxlen=_SHOWN_LINES)
-    before_s = _children_cpu_s()
     with log.open("a", encoding="utf-8") as stream:
         stream.write(f"$ {' '.join(words)}\n")
         stream.flush()
@@ -95,7 +91,6 @@ def run_program(
                 process.wait()
     if process.returncode and not (command.cpu_s is not None and process.returncode == -signal.SIGXCPU):
         raise ProgramFailed(_reason(Path(words[0]).name, words[1:2], process.returncode, list(last)))
-    return _children_cpu_s() - before_s
 
 
 def _wrapped(words: list[str], cpu_s: float | None) -> list[str]:
@@ -126,7 +121,7 @@ def _reason(program: str, first: list[str], code: int, last: list[str]) -> str:
     return f"{' '.join([program, *first])} ended with {ending}; its last lines: {said}"
 
 
-def _children_cpu_s() -> float:
+def children_cpu_s() -> float:
     """Return the CPU seconds of all ended children of this process."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

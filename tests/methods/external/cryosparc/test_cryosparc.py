@@ -323,3 +323,13 @@ def test_the_wrong_dataset(project: Project, tmp_path: Path) -> None:
     job, _, _ = variability(project)
     write_folder(tmp_path / "other", make_particles(tmp_path / "other", 5, BOX_PX, PIXEL_A))
     assert "which is no particle of the dataset" in refusal(job, tmp_path / "other")
+
+
+def test_another_dataset_with_the_same_ids(tmp_path: Path, project: Project, particles: ParticleSet) -> None:
+    """Made datasets number their particles from 1: uids alone do not tell one from another."""
+    project.uid = particles.particle_id.astype(np.uint64)
+    job, _, _ = variability(project)
+    ctf = particles.ctf
+    others = replace(particles, ctf=replace(ctf, defocus_u_A=ctf.defocus_u_A[::-1] + 5000))
+    write_folder(tmp_path / "other", others)
+    assert "is about other particles than those of the dataset" in refusal(job, tmp_path / "other")

@@ -64,9 +64,10 @@ def folder(tmp_path: Path, particles: ParticleSet, order: np.ndarray, latents: n
     write_log(out)
     for epoch in (0, 1, 2):
         write_latents(out / f"z.{epoch}.pkl", latents[order] + np.float32(2 - epoch))
-        (out / f"weights.{epoch}.pkl").write_bytes(b"never opened")
-    # Interrupted before the weights of the last epoch.
+        torch.save({}, out / f"weights.{epoch}.pkl")
+    # Interrupted while the weights of the last epoch were written.
     write_latents(out / "z.3.pkl", -latents)
+    (out / "weights.3.pkl").write_bytes((out / "weights.2.pkl").read_bytes()[:-100])
     (out / "config.pkl").write_bytes(b"never opened")
     return out
 
@@ -189,7 +190,7 @@ def test_folders_that_will_not_do(folder: Path, particles: ParticleSet, tmp_path
     refused("has no epoch 3; there are: 0, 1, 2", epoch=3)
     # What cryoDRGN writes has the same names.
     (folder / "z.2.pkl").write_bytes(pickle.dumps(latents) * 2)
-    refused(r"z\.2\.pkl")
+    refused("has no epoch 2; there are: 0, 1", epoch=2)
     torch.save({"z": torch.zeros(3)}, folder / "z.2.pkl")
     refused(r"z\.2\.pkl has no latents mu of dimension 3")
     write_latents(folder / "z.2.pkl", latents)

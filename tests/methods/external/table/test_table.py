@@ -98,6 +98,18 @@ def test_a_star_of_the_program(tmp_path: Path, dataset: Path) -> None:
     assert "has no column rlnLatent7; it has rln" in refusal(table, dataset, "--set", "latents=rlnLatent7")
 
 
+def test_a_star_with_ids_and_classes_in_words(tmp_path: Path, dataset: Path, particles: ParticleSet) -> None:
+    words = ["open", "closed", "7"]
+    ids = particles.particle_id.astype(np.uint64).tolist()
+    rows = [f"{ids[row]} {words[row % 3]}" for row in ORDER]
+    table = tmp_path / "classes.star"
+    table.write_text("\n".join(["data_particles", "", "loop_", "_rlnParticleName #1", "_myClass #2", *rows, ""]))
+    result = imported(table, dataset, "--set", "label=myClass")
+    of_row = dict(zip(result.particle_id.tolist(), result.posterior.argmax(axis=1).tolist(), strict=True))
+    classes = [{of_row[number] for number in particles.particle_id[start::3].tolist()} for start in range(3)]
+    assert sorted(map(tuple, classes)) == [(0,), (1,), (2,)]
+
+
 @pytest.mark.parametrize("ids", ["none", "npy", "txt", "images", "star"])
 def test_an_array(tmp_path: Path, dataset: Path, particles: ParticleSet, ids: str) -> None:
     order = np.arange(N) if ids in ("none", "star") else ORDER

@@ -11,7 +11,7 @@ import numpy as np
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
 from cryoarena.methods.base import MethodCard, Resources, Run, method
-from cryoarena.methods.external.external_method import Done, ExternalMethod
+from cryoarena.methods.external.external_method import Done, ExternalMethod, wrong_ctf
 from cryoarena.methods.external.linear_maps import LinearMaps, load_linear_maps
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.map_files import MapFiles, require_field
@@ -95,6 +95,10 @@ class Aspire(ExternalMethod[AspireOptions]):
         words += ["--box", str(options.box_px), "--components", str(options.components)]
         words += ["--tolerance", str(options.tolerance), "--out", self.output]
         yield Command(words, options.threads)
+
+    def not_applicable(self, particles: ParticleSet) -> str | None:
+        """Return why it cannot run on these particles, or here."""
+        return super().not_applicable(particles) or wrong_ctf("ASPIRE", particles)
 
     def progress(self, line: str) -> Done | None:
         """Return which step has begun."""

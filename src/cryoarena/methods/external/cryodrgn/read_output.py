@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.imaging.poses import Poses
@@ -19,10 +18,9 @@ from cryoarena.methods.external.cryodrgn.output_folder import (
 )
 from cryoarena.methods.external.cryodrgn.program import ImportOptions
 from cryoarena.methods.external.decoded import DecodedReconstruction
-from cryoarena.methods.external.match_rows import match_table
+from cryoarena.methods.external.table_of_training import rows_of_training
 from cryoarena.particles.cryodrgn import read_cryodrgn_poses
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.particles.safe_pickle import read_array_pickle
 
 # These estimate poses.
 _AB_INITIO = ("abinit", "abinit_het_old")
@@ -38,7 +36,7 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions, co
     configuration = read_configuration(folder, command)
     epoch = choose_epoch(folder, options.epoch)
     latents = read_latents(folder, epoch, configuration.zdim)
-    rows = _rows(folder, configuration, particles, options)
+    rows = rows_of_training(folder / "config.yaml", configuration, options, particles)
     if len(rows) != len(latents):
         raise UserError(
             f"{folder / f'z.{epoch}.pkl'} has {len(latents)} latents but its table names "
@@ -76,32 +74,6 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions, co
             "model": configuration.model,
         },
     )
-
-
-def _rows(
-    folder: Path, configuration: Configuration, particles: ParticleSet, options: ImportOptions
-) -> NDArray[np.int64]:
-    """Return which row of the particle set each latent belongs to."""
-    table = options.particles or _find(folder, configuration.particles, "particles")
-    rows = match_table(table, particles)
-    if options.ind is None and configuration.ind is None:
-        return rows
-    path = options.ind or _find(folder, str(configuration.ind), "ind")
-    # A list is what cryodrgn_utils writes.
-    kept = np.asarray(read_array_pickle(path))
-    are_indices = kept.ndim == 1 and kept.dtype.kind in "iu" and np.isin(kept, np.arange(len(rows))).all()
-    if not are_indices or len(np.unique(kept)) < len(kept):
-        raise UserError(f"{path} does not hold distinct indices of the {len(rows)} images of {table}")
-    return np.asarray(rows[kept])
-
-
-def _find(folder: Path, name: str, option: str) -> Path:
-    """Return a file that config.yaml names: where it says, else beside the output folder."""
-    path = Path(name)
-    for candidate in (path, *(root / path.name for root in (folder, folder.parent))):
-        if candidate.is_file():
-            return candidate
-    raise UserError(f"{folder / 'config.yaml'} names {name}, which does not exist; give it with --set {option}=FILE")
 
 
 def _poses(folder: Path, epoch: int, configuration: Configuration, particles: ParticleSet) -> Poses:

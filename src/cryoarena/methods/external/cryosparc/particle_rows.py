@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.methods.external.cryosparc.job_folder import image_tables
-from cryoarena.methods.external.match_rows import match_images
+from cryoarena.methods.external.match_rows import match_ids, match_images
 from cryoarena.particles.cs_table import CsTable, read_cs_table
 from cryoarena.particles.image_paths import find_stack
 from cryoarena.particles.particle_set import ParticleSet
@@ -39,20 +39,18 @@ def particle_rows(
     uid = table.values("uid").astype(np.uint64)
     named = _image_names(table, job, images)
     opposite = named is not None and "blob/sign" in named and _sign(named, uid) == -particles.contrast_sign
-    known = particles.particle_id.astype(np.uint64)
-    if np.isin(uid, known).all():
-        order = np.argsort(known)
-        return np.asarray(order[np.searchsorted(known, uid, sorter=order)]), opposite
+    rows = None if named is None else named.index.get_indexer(pd.Index(uid))
+    defocus_u_A = None if named is None or "ctf/df1_A" not in named else named["ctf/df1_A"].to_numpy(np.float64)[rows]
+    if np.isin(uid, particles.particle_id.astype(np.uint64)).all():
+        return match_ids(table.path, uid.astype(np.int64), particles, defocus_u_A), opposite
     if named is None:
         raise UserError(
             f"no table in {job} names the images (blob/path) of all particles of {table.path.name}, and their uids are "
             "not those of the dataset; give the table that does, of the import or extraction job, by --set images=FILE"
         )
-    rows = named.index.get_indexer(pd.Index(uid))
     stack, names = pd.factorize(named["blob/path"].to_numpy()[rows])
     slices = named["blob/idx"].to_numpy()[rows].astype(np.int64)
     stacks = {path.name for path in particles.stack_files}
-    defocus_u_A = named["ctf/df1_A"].to_numpy(np.float64)[rows] if "ctf/df1_A" in named else None
     told = [_original(table.path, str(name), stacks) for name in names]
     return match_images(table.path, told, stack.astype(np.int64), slices, particles, defocus_u_A), opposite
 

@@ -2,14 +2,14 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryoarena.errors import UserError
 from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.external.cryostar.program import CRYOSTAR, SCRIPT
 from cryoarena.methods.external.cryostar.read_output import ImportOptions, last_evaluation, read_output
-from cryoarena.methods.external.external_method import ExternalMethod
+from cryoarena.methods.external.external_method import ExternalMethod, wrong_ctf
 from cryoarena.methods.external.given_maps import GivenMaps, load_given_maps
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.run_program import Command
@@ -67,7 +67,9 @@ class Cryostar(ExternalMethod[CryostarOptions]):
             raise UserError(f"option model {what}; give one docked into the consensus map with --set model=FILE.pdb")
         if min(options.atom_steps, options.density_epochs) < 1:
             raise UserError("options atom_steps and density_epochs must be at least 1")
-        write_star(work / _STAR, link_stacks(particles, work))
+        # It takes a table of one optics group, and corrects no beam tilt.
+        given = replace(link_stacks(particles, work), optics_group=None, optics_names=(), beam_tilt_mrad=None)
+        write_star(work / _STAR, given)
         data = [
             f"dataset_attr.dataset_dir={work.absolute()}",
             f"dataset_attr.starfile_path={(work / _STAR).absolute()}",
@@ -90,6 +92,10 @@ class Cryostar(ExternalMethod[CryostarOptions]):
             words += [f"data_loader.train_batch_per_gpu={options.density_batch_size}"]
             yield _command(_DENSITY, [*words, *data])
             (work / _ENDED).touch()
+
+    def not_applicable(self, particles: ParticleSet) -> str | None:
+        """Return why it cannot run on these particles, or here."""
+        return super().not_applicable(particles) or wrong_ctf("CryoSTAR", particles, one_microscope=True)
 
     def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
         """Read the last evaluation in a work folder."""

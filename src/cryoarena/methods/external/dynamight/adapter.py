@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from cryoarena.methods.external.decoded import DecodedReconstruction
 from cryoarena.methods.external.dynamight.decoder import load_decoder
 from cryoarena.methods.external.dynamight.program import DYNAMIGHT, SCRIPT, DynamightOptions, ImportOptions
 from cryoarena.methods.external.dynamight.read_output import CHECKPOINTS, FINAL, LATENTS, read_output
-from cryoarena.methods.external.external_method import Done, ExternalMethod
+from cryoarena.methods.external.external_method import Done, ExternalMethod, wrong_ctf
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.run_program import Command
 from cryoarena.particles.particle_set import ParticleSet
@@ -52,7 +54,8 @@ class Dynamight(ExternalMethod[DynamightOptions]):
         if options.half not in (1, 2):
             raise UserError(f"option half is {options.half}; DynaMight has halves 1 and 2")
         output = work / self.output
-        if not (output / CHECKPOINTS / FINAL).is_file():
+        # What torch saves is a zip archive, whose directory comes last: a part of one is none.
+        if not zipfile.is_zipfile(output / CHECKPOINTS / FINAL):
             # It does not go on where it was: its own way to do so mixes up the halves.
             shutil.rmtree(output, ignore_errors=True)
             write_star(work / _STAR, link_stacks(particles, work))
@@ -91,9 +94,7 @@ class Dynamight(ExternalMethod[DynamightOptions]):
         """Return why DynaMight cannot run on these particles, or here."""
         if particles.contrast_sign < 0:
             return "DynaMight takes images with bright protein; in these it is dark"
-        if particles.ctf is not None and np.any(particles.ctf.phase_shift_deg):
-            return "DynaMight knows no phase shift, and these particles have one"
-        return super().not_applicable(particles)
+        return wrong_ctf("DynaMight", particles) or super().not_applicable(particles)
 
 
 def _initial_model(particles: ParticleSet, options: DynamightOptions, run: Run, work: Path) -> Path:
@@ -101,6 +102,7 @@ def _initial_model(particles: ParticleSet, options: DynamightOptions, run: Run, 
     if options.initial_model is not None:
         return options.initial_model.absolute()
     if not (work / _INITIAL).is_file():
-        found = Consensus().fit(particles, ConsensusOptions(), run)
+        # On the CPU: the torch of this environment need not know the GPU that DynaMight's does.
+        found = Consensus().fit(particles, ConsensusOptions(), replace(run, device="cpu"))
         write_volume(work / _INITIAL, found.volumes_at(np.zeros((1, 1), np.float32))[0], particles.pixel_size_A)
     return Path(_INITIAL)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cryoarena.errors import UserError
 from cryoarena.methods.base import MethodCard, Resources, Run, method
-from cryoarena.methods.external.external_method import Done, ExternalMethod
+from cryoarena.methods.external.external_method import Done, ExternalMethod, wrong_ctf
 from cryoarena.methods.external.given_maps import GivenMaps, load_given_maps
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.manifoldem.program import MANIFOLDEM
@@ -115,7 +115,8 @@ class Manifoldem(ExternalMethod[ManifoldemOptions]):
 
     def not_applicable(self, particles: ParticleSet) -> str | None:
         """Return why ManifoldEM, or RELION for its maps, cannot run."""
-        if (reason := super().not_applicable(particles)) is not None:
+        reason = super().not_applicable(particles) or wrong_ctf("ManifoldEM", particles, one_microscope=True)
+        if reason is not None:
             return reason
         return RELION.missing() if RELION.find() is None else None
 

@@ -1,6 +1,7 @@
 """Read an output folder of OPUS-DSD as a reconstruction of a dataset's particles."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,13 @@ from cryoarena.methods.base import Reconstruction
 from cryoarena.methods.external.decoded import DecodedReconstruction
 from cryoarena.methods.external.given_maps import GivenMaps
 from cryoarena.methods.external.map_files import MapFiles
-from cryoarena.methods.external.match_rows import match_table
 from cryoarena.methods.external.opusdsd.analysed_maps import AnalysedMaps, analysed_maps
 from cryoarena.methods.external.opusdsd.decoder import Decoder
 from cryoarena.methods.external.opusdsd.program import ImportOptions
-from cryoarena.methods.external.opusdsd.run_log import Training, read_run_log
+from cryoarena.methods.external.opusdsd.run_log import read_run_log
 from cryoarena.methods.external.safe_torch import read_torch
+from cryoarena.methods.external.table_of_training import rows_of_training
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.particles.safe_pickle import read_array_pickle
 
 _LATENTS = re.compile(r"z\.(\d+)\.pkl")
 
@@ -27,7 +27,12 @@ _LATENTS = re.compile(r"z\.(\d+)\.pkl")
 def whole_epochs(folder: Path) -> list[int]:
     """Return the epochs, from 0, with latents and weights."""
     found = [int(match[1]) for path in folder.glob("z.*.pkl") if (match := _LATENTS.fullmatch(path.name))]
-    return sorted(epoch for epoch in found if _weights(folder, epoch).is_file())
+    # What torch saves is a zip archive, whose directory comes last: a part of one is none.
+    return sorted(
+        epoch
+        for epoch in found
+        if zipfile.is_zipfile(_weights(folder, epoch)) and zipfile.is_zipfile(folder / f"z.{epoch}.pkl")
+    )
 
 
 def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) -> Reconstruction:
@@ -41,7 +46,7 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) ->
         raise UserError(f"{folder} is of a training with bodies (--masks); import its latents and maps as a table")
     epoch = _choose(folder, options.epoch)
     latents = _latents(folder, epoch, training.zdim)
-    rows = _rows(folder, training, particles, options)
+    rows = rows_of_training(folder / "run.log", training, options, particles)
     if len(rows) != len(latents):
         raise UserError(
             f"{folder / f'z.{epoch}.pkl'} has {len(latents)} latents but its table names {len(rows)} images; "
@@ -105,24 +110,3 @@ def _unseen(folder: Path, epoch: int, latents: NDArray[np.float32]) -> NDArray[n
         return np.zeros(len(latents), bool)
     unseen = (before == latents).all(axis=1)
     return np.asarray(unseen & ~unseen.all())
-
-
-def _rows(folder: Path, training: Training, particles: ParticleSet, options: ImportOptions) -> NDArray[np.int64]:
-    """Return which row of the particle set each latent belongs to."""
-    table = options.particles or _find(folder, training.particles, "particles")
-    rows = match_table(table, particles)
-    if options.ind is None and training.ind is None:
-        return rows
-    path = options.ind or _find(folder, str(training.ind), "ind")
-    kept = np.asarray(read_array_pickle(path))
-    if not (kept.ndim == 1 and kept.dtype.kind in "iu" and np.isin(kept, np.arange(len(rows))).all()):
-        raise UserError(f"{path} does not hold indices of the {len(rows)} images of {table}")
-    return np.asarray(rows[kept])
-
-
-def _find(folder: Path, name: str, option: str) -> Path:
-    """Return a file that run.log names: where it says, else beside the output folder."""
-    for candidate in (Path(name), *(root / Path(name).name for root in (folder, folder.parent))):
-        if candidate.is_file():
-            return candidate
-    raise UserError(f"{folder / 'run.log'} names {name}, which does not exist; give it with --set {option}=FILE")

@@ -88,7 +88,8 @@ class Recovar(ExternalMethod[RecovarOptions]):
             centres = KMeans(options.states, n_init=1, random_state=run.seed).fit(latents).cluster_centers_
             more = write_latents(work / "z.txt", centres)
             # latent_coords.txt is what it writes last.
-            yield Command([*state_command(self.output, str(Path(self.output, STATES).parent), "z.txt"), *more])
+            states = str(Path(self.output, STATES).parent)
+            yield Command([*state_command(self.output, states, "z.txt", run.device != "cpu"), *more])
 
     def progress(self, line: str) -> Done | None:
         """Return which phase of the pipeline is over, or which state."""

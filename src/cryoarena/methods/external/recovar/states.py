@@ -29,10 +29,10 @@ _PIPELINE = "pipeline"
 _CPU_BUDGET_GB = "1"
 
 
-def state_command(pipeline: Path | str, out: str, latents: str) -> list[str | Path]:
+def state_command(pipeline: Path | str, out: str, latents: str, on_gpu: bool) -> list[str | Path]:
     """Return the words that make the maps of a file of latents."""
     words: list[str | Path] = ["recovar", "compute_state", pipeline, "-o", out, "--latent-points", latents]
-    return words if has_gpu() else [*words, "--gpu-budget-gb", _CPU_BUDGET_GB]
+    return words if on_gpu else [*words, "--gpu-budget-gb", _CPU_BUDGET_GB]
 
 
 def write_latents(path: Path, latents: NDArray[np.float32]) -> list[str]:
@@ -72,7 +72,7 @@ class StateMaker:
         executables = RECOVAR.require()
         with tempfile.TemporaryDirectory(prefix="cryoarena-recovar-") as name:
             folder = Path(name)
-            words = state_command(self.pipeline.folder.absolute(), "states", "z.txt")
+            words = state_command(self.pipeline.folder.absolute(), "states", "z.txt", has_gpu())
             words += write_latents(folder / "z.txt", latents)
             words += self._images(folder)
             run_program(Command(words), executables, folder, folder / "log.txt")

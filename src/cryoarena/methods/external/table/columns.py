@@ -14,7 +14,7 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.relion_columns import IMAGE_NAME, PARTICLE_ID
 from cryoarena.particles.star_table import read_tables
 
-_IDS, _IMAGES = ("particle_id",), ("image", "image_name", IMAGE_NAME)
+_IDS, _IMAGES = ("particle_id", PARTICLE_ID), ("image", "image_name", IMAGE_NAME)
 _IMAGE = re.compile(r"(\d+)@(\S+)")
 
 
@@ -83,7 +83,7 @@ class Columns:
         Raises:
             UserError: when no column tells it, or a row is of no particle of the set or of one named before.
         """
-        if self.path.suffix == ".star":
+        if self.path.suffix == ".star" and IMAGE_NAME in self.words:
             return match_star(self.path, particles)
         name = self.first_of((*_IDS, *_IMAGES))
         if name is None:
@@ -101,13 +101,18 @@ def read_columns(path: Path) -> Columns:
         UserError: when it is missing, empty or no such table.
     """
     if path.suffix == ".star":
-        blocks = read_tables(path, _Every(), [IMAGE_NAME, PARTICLE_ID])
+        names = [name for table in read_tables(path, _Every(), ()).values() for name in table.numbers]
+        blocks = read_tables(path, _Every(), names)
         tables = [table for table in blocks.values() if IMAGE_NAME in table or PARTICLE_ID in table]
         if len(tables) != 1:
-            raise UserError(f"{path} has no table of particles (with a column _{IMAGE_NAME})")
-        # Nine digits are more than single precision has.
-        numbers = {name: [f"{value:.9g}" for value in values] for name, values in tables[0].numbers.items()}
-        return Columns(path, numbers | tables[0].text)
+            raise UserError(f"{path} has {len(tables)} tables of particles (with a column _{IMAGE_NAME}), not one")
+        # Nine digits are more than single precision has; ids have more, and classes may be words.
+        numbers = {
+            name: [f"{value:.9g}" for value in values]
+            for name, values in tables[0].numbers.items()
+            if name not in (IMAGE_NAME, PARTICLE_ID) and np.isfinite(values).all()
+        }
+        return Columns(path, tables[0].text | numbers)
     try:
         words = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except (ValueError, OSError) as error:
