@@ -20,14 +20,26 @@ from cryoarena.progress import Report
 from cryoarena.volumes.slicing import as_volume
 from cryoarena.volumes.voxel_embedding import voxel_embedding
 
-_COMPONENTS = 8
+# More hardly improve the maps of a hundred conformations; larger boxes have fewer, for want of memory.
+_MOST_COMPONENTS, _FEWEST_COMPONENTS = 40, 4
+_MOST_BYTES = 3e9
 
 
 def true_coordinates(truth: Truth) -> NDArray[np.float64]:
-    """Return the strongest coordinates (M, q) of the M conformations whose true maps are kept; q <= 8."""
+    """Return the strongest coordinates (M, q) of the M conformations whose true maps are kept; q <= 40."""
     mask = truth.masks()["mask"]
     assert mask is not None
-    return voxel_embedding((truth.volume(int(conformation)) for conformation in truth.mapped), mask)[:, :_COMPONENTS]
+    coordinates = voxel_embedding((truth.volume(int(conformation)) for conformation in truth.mapped), mask)
+    return coordinates[:, : _component_count(len(mask))]
+
+
+def _component_count(box_px: int) -> int:
+    """Return how many components the sums over images can hold: 2 q + 3 numbers on 4 D³ voxels, q²/2 on D³/2."""
+
+    def fits(q: int) -> bool:
+        return 4 * box_px**3 * (4 * (2 * q + 3) + (q + 1) * (q + 2) / 4) <= _MOST_BYTES
+
+    return max(filter(fits, range(_FEWEST_COMPONENTS, _MOST_COMPONENTS + 1)), default=_FEWEST_COMPONENTS)
 
 
 def component_maps(

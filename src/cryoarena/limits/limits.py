@@ -17,7 +17,7 @@ from cryoarena.progress import progress_bar
 Limit = dict[str, Any]
 
 # Of the files in the cache; raised whenever they hold something else.
-_FORMAT = 4
+_FORMAT = 5
 
 # A metric that needs one of these judges maps; all others judge what is said about single images.
 _NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "ab_initio_volume_pairs", "sample_volumes"}
@@ -43,9 +43,9 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
 
     Floor: of maps the consensus; of everything else one latent and one class for all images, or random latents and
     poses where these are better without reaching the ceiling, or where that has no value or reaches the ceiling (one
-    class for all has the right populations where these are equal). Ceiling: of maps the best oracle; of everything else
-    the Bayes posterior. Every score names the observer it comes from as its `source`. An observer who needs a truth
-    that is not there, as of recorded images, is left out, and so are the limits he would give.
+    class for all has the right populations where these are equal). Ceiling: of every score of maps the best oracle; of
+    everything else the Bayes posterior. Every score names the observer it comes from as its `source`. An observer who
+    needs a truth that is not there, as of recorded images, is left out, and so are the limits he would give.
     """
     observers = Observers(truth, device)
     of_maps: dict[str, Limit] = {}
@@ -62,17 +62,15 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
 
     floors = [of_maps.pop(source) for source in ("consensus", "turned-consensus") if source in of_maps]
     oracles = sorted(of_maps.values(), key=_moving_region, reverse=True)
-    ceiling = _joined(oracles[:1], bayes, {})
+    ceiling = _joined(oracles, bayes, None)
     # The maps of an oracle lie as the truth does: turning them onto it gains nothing.
     for kind in ("scores", "curves"):
         unturned = {key: value for key, value in ceiling[kind].items() if key.startswith(f"{_GIVEN_FRAME}/")}
         ceiling[kind] |= {key.replace(_GIVEN_FRAME, _OWN_FRAME, 1): value for key, value in unturned.items()}
-    limits = {"floor": _joined(floors, nothing, ceiling["scores"]), "ceiling": ceiling}
     if len(oracles) > 1:
-        others = ", ".join(f"{other['source']} {_moving_region(other):.3f}" for other in oracles[1:])
-        limits["ceiling"]["description"] += (
-            f" (area under the moving-region FSC {_moving_region(oracles[0]):.3f}, {others})"
-        )
+        areas = ", ".join(f"{oracle['source']} {_moving_region(oracle):.3f}" for oracle in oracles)
+        ceiling["description"] += f" (area under the moving-region FSC: {areas})"
+    limits = {"floor": _joined(floors, nothing, ceiling["scores"]), "ceiling": ceiling}
     for name, limit in limits.items():
         path = truth.folder / "truth" / "limits" / f"{name}.json"
         if not path.exists() or read_json(path) != limit:
@@ -113,26 +111,35 @@ def _moving_region(limit: Limit) -> float:
     return -math.inf if value is None else float(value)
 
 
-def _joined(of_maps: list[Limit], of_images: list[Limit], ceiling: dict[str, Any]) -> Limit:
-    """Take every score from the first observer who has one, or from another who is better, though below the ceiling."""
+def _joined(of_maps: list[Limit], of_images: list[Limit], ceiling: dict[str, Any] | None) -> Limit:
+    """Take every score from the observer who is best at it: of a floor by more than luck, and below the ceiling.
+
+    A curve is that of the observer whose area is taken, or else of the first who has one.
+    """
     scores: dict[str, Any] = {}
     curves: dict[str, Any] = {}
     for limit in [*of_maps, *of_images]:
         for key, score in limit["scores"].items():
-            if score["value"] is not None and (key not in scores or _is_better(score, scores[key], ceiling.get(key))):
+            if score["value"] is None:
+                continue
+            if key not in scores or _is_better(score, scores[key], ceiling, key):
                 scores[key] = {**score, "source": limit["source"]}
+    for limit in [*of_maps, *of_images]:
         for key, curve in limit["curves"].items():
-            curves.setdefault(key, {**curve, "observer": limit["description"]})
+            if scores.get(f"{key}/auc", limit)["source"] == limit["source"]:
+                curves.setdefault(key, {**curve, "observer": limit["description"]})
     images, maps = ("; or ".join(limit["description"] for limit in found) or "none" for found in (of_images, of_maps))
     return {"description": f"of images: {images}; of maps: {maps}", "scores": scores, "curves": curves}
 
 
-def _is_better(score: dict[str, Any], known: dict[str, Any], ceiling: dict[str, Any] | None) -> bool:
-    """Tell whether a score is below the ceiling, and the one that is known is not or is worse, not by luck alone."""
-    if ceiling is None or not _is_below(score, ceiling):
+def _is_better(score: dict[str, Any], known: dict[str, Any], ceiling: dict[str, Any] | None, key: str) -> bool:
+    """Tell whether a score takes the place of the one that is known."""
+    if ceiling is None:
+        return _is_below(known, score)
+    if key not in ceiling or not _is_below(score, ceiling[key]):
         return False
     luck = _MOST_LUCK * math.hypot(*(each["standard_error"] or 0.0 for each in (score, known)))
-    return _is_below(known, score, luck) or not _is_below(known, ceiling)
+    return _is_below(known, score, luck) or not _is_below(known, ceiling[key])
 
 
 def _is_below(score: dict[str, Any], other: dict[str, Any], by: float = 0.0) -> bool:
