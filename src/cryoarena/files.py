@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,12 +85,20 @@ def require_free_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def require_empty_output(folder: Path, overwrite: bool) -> None:
+def require_empty_output(folder: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Make sure that an output folder is new, or that the user allowed to replace it.
 
+    Args:
+        folder: of the output.
+        overwrite: whether what it holds may be deleted.
+        inputs: that are still to be read, or must not be lost.
+
     Raises:
-        UserError: when the folder holds files and `overwrite` is false.
+        UserError: when the folder holds files and `overwrite` is false, or it holds an input.
     """
+    for path in inputs:
+        if path.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{path} is an input and lies in the output folder {folder}; choose another -o")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder; choose another -o")
     if folder.is_dir() and any(folder.iterdir()):

@@ -152,3 +152,45 @@ def test_a_truncated_map_of_the_truth(copy: Path, tmp_path: Path) -> None:
     volume.write_bytes(volume.read_bytes()[:2000])
     assert "0003.mrc" in sentence_of("score", tmp_path / "r", "--dataset", copy)
     assert not (tmp_path / "r" / "scores.csv").exists()
+
+
+def test_an_output_folder_that_holds_its_input_is_left_alone(dataset: Path, copy: Path) -> None:
+    """--overwrite may delete an old result, not what the new one is made of."""
+    before = sorted(copy.rglob("*"))
+    tables = dataset / "particles.star", copy / "particles.star"
+    sentence = sentence_of("mix", *tables, "--counts", "5,5", "-o", copy, "--overwrite")
+    assert "is an input and lies in the output folder" in sentence
+    assert "is an input" in sentence_of("run", "consensus", copy, "-o", copy, "--overwrite")
+    assert "is an input" in sentence_of("run", "consensus", copy, "-o", copy.parent, "--overwrite")
+    assert sorted(copy.rglob("*")) == before
+
+
+def test_values_of_a_mixture_are_numbers_and_given_once(dataset: Path, copy: Path, tmp_path: Path) -> None:
+    words = ["mix", dataset / "particles.star", copy / "particles.star", "--counts", "5,5", "-o", tmp_path / "mix"]
+    assert "has a value that is not a finite number" in sentence_of(*words, "--cv", "length=nan,1")
+    assert "is given twice" in sentence_of(*words, "--cv", "length=0,1", "--cv", "length=1,0")
+    assert not (tmp_path / "mix").exists()
+
+
+def test_no_processes_and_one_true_map(tmp_path: Path) -> None:
+    words = ["make", "igg-pseudo", "-o", tmp_path / "d", "--images", "10", "--box", "16"]
+    assert "--processes must be at least 1" in sentence_of(*words, "--processes", "0")
+    one = [*words, "--conformations", "1", "--set", "per_image=true"]
+    assert "would have one conformation" in sentence_of(*one)
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"\xff\xfe\x00"])
+def test_damaged_side_files(tmp_path: Path, mirror: Path, content: bytes) -> None:
+    for name in ("energy.npz", "table.npy", "defocus.npz", "models.txt"):
+        (tmp_path / name).write_bytes(content)
+    np.save(tmp_path / "energy.npy", np.zeros(3))
+    top, path = (mirror / "md" / "adk_dims001" / name for name in ("top.psf", "path.dcd"))
+    words = ["make", "spike-md", "--topology", top, "--trajectory", path, "-o", tmp_path / "d"]
+    assert "is not an energy surface" in sentence_of(*words, "--set", f"energy={tmp_path / 'energy.npz'}")
+    assert "is not an energy surface" in sentence_of(*words, "--set", f"energy={tmp_path / 'energy.npy'}")
+    assert "is no table of numbers" in sentence_of(*words, "--set", f"cv_table={tmp_path / 'table.npy'}")
+    assert "is not a CTF table" in sentence_of(*words, "--ctf", tmp_path / "defocus.npz")
+    listed = sentence_of("make", "tomotwin-100", "--models", tmp_path / "models.txt", "-o", tmp_path / "d")
+    assert "models.txt" in listed
+    assert not (tmp_path / "d").exists()

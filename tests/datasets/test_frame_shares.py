@@ -73,3 +73,11 @@ def test_maps_are_spread_by_population() -> None:
     assert np.all(np.diff(mapped) > 0)
     assert (values[mapped] > 0).mean() == pytest.approx(0.75, abs=0.02)
     assert spread_along(values[:50], population[:50], 100).tolist() == list(range(50))
+
+
+def test_one_conformation_with_all_of_the_population_is_not_left_alone() -> None:
+    population = np.full(200, 0.004 / 199)
+    population[70] = 0.996
+    chosen = spread_along(np.arange(200.0), population, 100)
+    assert len(chosen) >= 2
+    assert 70 in chosen

@@ -42,7 +42,7 @@ def import_result(
     method = method.method_of(source.absolute(), options)
     dataset_info = read_json(dataset_folder / "dataset.json")
     particles = open_particles(dataset_folder)
-    require_empty_output(out, overwrite)
+    require_empty_output(out, overwrite, [dataset_folder, source])
     started = time.perf_counter()
     with atomic_path(out) as temporary:
         temporary.mkdir()

@@ -53,7 +53,7 @@ def run_method(
     require_device(device, our_torch=not isinstance(method, ExternalMethod))
     dataset_info = read_json(dataset_folder / "dataset.json")
     particles = open_particles(dataset_folder)
-    require_empty_output(out, overwrite)
+    require_empty_output(out, overwrite, [dataset_folder])
     info: dict[str, Any] = {
         "method": asdict(method.card),
         "options": {"given": given_options or {}, "resolved": as_json(options)},

@@ -1,6 +1,7 @@
 """Read the collective variables of all frames from a table."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def read_cv_table(path: Path, frames: int) -> dict[CollectiveVariable, NDArray[n
     """
     try:
         table = _read_npy(path) if path.suffix == ".npy" else pd.read_csv(path, dtype=np.float64)
-    except (ValueError, OSError, UnicodeDecodeError) as error:
+    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no table of numbers (.csv with headings, or .npy): {error}") from error
     if len(table) != frames:
         raise UserError(f"{path} has {len(table)} rows but the simulation has {frames} frames; one row per frame")

@@ -32,6 +32,8 @@ def read_defocus_table(path: Path) -> DefocusTable:
             raise UserError(f"{path} has no CTF columns; --ctf needs defocus values")
         ctf = particles.ctf
         table = DefocusTable(ctf.defocus_u_A, ctf.defocus_v_A, ctf.defocus_azimuth_deg)
+    if len(table) == 0:
+        raise UserError(f"{path} has no rows; --ctf needs at least one defocus")
     values = np.stack([table.defocus_u_A, table.defocus_v_A, table.azimuth_deg])
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values).all(axis=0))[0]) + 1
@@ -44,7 +46,9 @@ def _read_npz(path: Path) -> DefocusTable:
         with np.load(path, allow_pickle=False) as arrays:
             columns = [str(name) for name in arrays["columns"]]
             values = arrays["ctf"].astype(np.float64)
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+            if values.ndim != 2 or values.shape[1] != len(columns):
+                raise ValueError(f"`ctf` has shape {values.shape} for {len(columns)} columns")
+    except (KeyError, ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a CTF table (arrays `columns` and `ctf`): {error}") from error
     missing = [name for name in _COLUMNS if name not in columns]
     if missing:

@@ -1,5 +1,6 @@
 """A free-energy surface over collective variables, and the Boltzmann distribution that follows from it."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def read_energy_surface(path: Path, temperature_K: float | None = None) -> Energ
             energy = arrays[f"energy_{unit}"].astype(np.float64)
             axes = tuple(arrays[f"axis_{number}"].astype(np.float64) for number in range(energy.ndim))
             cv_names = tuple(str(name) for name in arrays["cv_names"])
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path} is not an energy surface (arrays `cv_names`, `energy_kT`, `axis_0` …): {error}"
         ) from error

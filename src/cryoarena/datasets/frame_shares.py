@@ -75,4 +75,6 @@ def spread_along(values: NDArray[np.float64], population: NDArray[np.float64], c
     order = np.argsort(values, kind="stable")
     upto = np.cumsum(population[order])
     marks = (np.arange(count) + 0.5) / count
-    return np.unique(order[np.searchsorted(upto / upto[-1], marks)])
+    chosen = np.unique(order[np.searchsorted(upto / upto[-1], marks)])
+    # One conformation may have nearly all of the population; masks need two that differ.
+    return chosen if len(chosen) > 1 else np.union1d(chosen, order[[0, -1]])

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -71,28 +71,34 @@ def make_dataset(
     Raises:
         UserError: when the folder is in use, the disk is too small or the object does not fit its box.
     """
+    if processes < 1:
+        raise UserError(f"--processes must be at least 1, not {processes}")
     # Processes of an earlier call, which are kept, may work in another folder.
     out, sources = out.absolute(), sources.absolute()
     options = parse_options(dataset.options, given_options or {})
     recipe = _recipe(dataset, settings, sources, options, defocus_table)
     dataset_id = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     begun = is_begun(out, dataset_id, overwrite)
+    given = [getattr(options, item.name) for item in fields(options)]
+    inputs = [*sources.all_files().values(), *(value for value in given if isinstance(value, Path))]
+    if Path(settings.realism.noise).is_file():
+        inputs.append(Path(settings.realism.noise))
     if not begun and not overwrite:
-        require_empty_output(out, overwrite=False)
+        require_empty_output(out, False, inputs)
     require_free_space(out, 4 * settings.images * settings.box_px**2)
 
     ensemble = altered(dataset.build(settings, sources, options), dataset.card, settings)
-    if len(ensemble.population) < 2:
-        raise UserError(f"{dataset.card.name} would have one conformation; give --conformations 2 or more")
     _require_fit(ensemble.specimen, settings)
     maps = len(ensemble.population) if ensemble.mapped is None else len(ensemble.mapped)
+    if maps < 2:
+        raise UserError(f"{dataset.card.name} would have one conformation; give --conformations 2 or more")
     require_free_space(out, 4 * settings.images * settings.box_px**2 + 4 * maps * settings.box_px**3)
     drawn = draw_particles(ensemble, settings, defocus_table)
     # Only now, when nothing can be wrong with the input any more, may an old folder go.
     if begun:
         remove_temporary_files(out)
     else:
-        require_empty_output(out, overwrite)
+        require_empty_output(out, overwrite, inputs)
     write_json(out / MAKING, {"id": dataset_id})
     # The SNR is that of the molecules that the dataset is about.
     ordinary = np.flatnonzero(drawn.shows_molecule())

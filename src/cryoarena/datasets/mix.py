@@ -70,14 +70,15 @@ def mix_stacks(mixture: Mixture, out: Path, overwrite: bool = False) -> int:
     sources = _sources(mixture)
     dataset_id = hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
     begun = is_begun(out, dataset_id, overwrite)
+    inputs = [*mixture.tables, *mixture.maps, *(file for one in sets for file in one.stack_files)]
     if not begun and not overwrite:
-        require_empty_output(out, overwrite=False)
+        require_empty_output(out, False, inputs)
     n, box_px = sum(mixture.counts), sets[0].box_px
     require_free_space(out, 4 * n * box_px**2 if mixture.copy else 0)
     if begun:
         remove_temporary_files(out)
     else:
-        require_empty_output(out, overwrite)
+        require_empty_output(out, overwrite, inputs)
     write_json(out / MAKING, {"id": dataset_id})
 
     conformation, rows = _draw(mixture, sets)
@@ -107,6 +108,12 @@ def _require_one_each(mixture: Mixture) -> None:
     for what, length in lengths.items():
         if length != k:
             raise UserError(f"{what} has {length} values for {k} stacks; give one for each, in the same order")
+    names = [cv.name for cv, _ in mixture.cvs]
+    for cv, values in mixture.cvs:
+        if not np.isfinite(values).all():
+            raise UserError(f"--cv {cv.name} has a value that is not a finite number")
+        if names.count(cv.name) > 1:
+            raise UserError(f"--cv {cv.name} is given twice; give it once")
     if min(mixture.counts) < 1:
         raise UserError(f"--counts must be at least 1 for each stack, not {min(mixture.counts)}")
 

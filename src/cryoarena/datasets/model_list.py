@@ -24,7 +24,10 @@ def read_models(path: Path) -> tuple[tuple[Path, ...], tuple[int, ...]]:
         return found, ()
     models: list[Path] = []
     counts: list[int] = []
-    lines = [line.split() for line in path.read_text().splitlines()]
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no list of models; --models takes a folder of models or a text file") from error
     for number, words in enumerate(lines, start=1):
         if not words or words[0].startswith("#"):
             continue

@@ -13,6 +13,7 @@ from cryoarena.datasets.random_streams import RandomStreams
 from cryoarena.datasets.simulation_frames import measure_frames
 from cryoarena.errors import UserError
 from cryoarena.imaging.placed_specimen import PlacedSpecimen
+from cryoarena.imaging.specimen import Conformations, Specimen
 from cryoarena.structures.atoms import read_atoms
 from cryoarena.structures.collective_variable import CvExpression, parse_cv
 from cryoarena.structures.density import ScatteringModel, gaussian_model
@@ -22,6 +23,8 @@ from cryoarena.structures.topology import Topology, read_topology, topology_of
 
 MAPS = 100
 _HYDROGEN = 1
+# of the positions of all models
+_MOST_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,12 @@ def simulation_ensemble(settings: Settings, sources: Sources, options: Simulatio
     if len(frame) < 2:
         raise UserError("only one frame is left to image; heterogeneity needs two")
     chosen = {name: value[frame] for name, value in values.items()}
+    specimen: Specimen = PlacedSpecimen(placed, frame, model, float(table.reach_A[frame].max()))
+    # A model is parsed whenever it is asked for, which takes far longer than its projection.
+    if sources.models and 12 * len(frame) * len(placed.shown) <= _MOST_BYTES:
+        specimen = Conformations(np.stack([placed.position_A(int(number)) for number in frame]), model)
     return Ensemble(
-        specimen=PlacedSpecimen(placed, frame, model, float(table.reach_A[frame].max())),
+        specimen=specimen,
         cvs=chosen,
         population=population,
         notes=(f"{len(frame)} of {len(frames)} frames of a simulation, {len(placed.shown)} atoms.",),

@@ -11,6 +11,7 @@ from cryoarena.datasets.base import Ensemble, Settings
 from cryoarena.datasets.draw import Drawn
 from cryoarena.datasets.parallel import in_parallel
 from cryoarena.datasets.rigid_bodies import RigidBodies
+from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
 from cryoarena.imaging.specimen import Conformations, Specimen
 from cryoarena.structures.density import ScatteringModel
@@ -47,9 +48,12 @@ def write_truth(
     masks = MaskBuilder(settings.box_px, settings.pixel_size_A)
     for name in names:
         masks.add(read_volume(truth / "volumes" / name)[0])
-    mask = masks.whole()
+    try:
+        mask, moving = masks.whole(), masks.moving()
+    except ValueError as error:
+        raise UserError(f"no masks can be made of the true maps: {error}; the conformations must differ") from error
     write_volume(truth / "mask.mrc", mask, settings.pixel_size_A)
-    write_volume(truth / "mask_moving.mrc", masks.moving(), settings.pixel_size_A)
+    write_volume(truth / "mask_moving.mrc", moving, settings.pixel_size_A)
     if not continuous:
         _write_voxel_embedding(truth, names, mask, amplitude * settings.pixel_size_A)
     if ensemble.energy is not None:

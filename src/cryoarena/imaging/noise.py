@@ -22,7 +22,7 @@ class Noise(ABC):
         Args:
             signal: (n, D, D) in units of the noise's standard deviation; may be overwritten.
             contrast_sign: +1 where protein is bright in it.
-            rng: drawn from in the same way whatever the signal.
+            rng: drawn from in the same way whatever the signal, except to count electrons.
         """
 
 
