@@ -55,7 +55,7 @@ PANELS = (
     Panel("trustworthiness", "trustworthiness/radius_1", LATENTS),
     Panel("information-imbalance", "standard/latent_to_truth", LATENTS),
     Panel("populations", "counting/l1", LATENTS),
-    Panel("posterior-populations", "maximum_likelihood/l1", LATENTS),
+    Panel("posterior-populations", "posterior_mean/l1", LATENTS),
     Panel("per-image-fsc", "standard/no_mask/auc", MAPS),
     Panel("per-image-fsc", "standard/moving_mask/auc", MAPS),
     Panel("per-conformation-fsc", "standard/moving_mask/auc", MAPS),

@@ -79,3 +79,15 @@ def test_images_of_nothing_leave_the_prior() -> None:
     assert float(found.contrast) == pytest.approx(1, abs=1e-6)
     assert float(found.contrast_square.sqrt()) == pytest.approx(0.1, rel=0.02)
     assert float(found.log_likelihood) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(("deviation", "strength"), [(0.3, 0.0), (0.5, 0.0), (0.5, 4.0)])
+def test_contrasts_that_reach_down_to_zero_are_not_counted_twice(deviation: float, strength: float) -> None:
+    """An image that says little of its contrast leaves it to the prior, cut off at the lowest contrast."""
+    products = torch.zeros((1, 1, 3, 3))
+    products[0, 0, 1, 1] = strength
+    found = latent_posterior(products, torch.ones(1), deviation)
+    a = torch.linspace(0.01, 5, 50_000, dtype=torch.float64)
+    share = torch.softmax(-strength * a**2 - ((a - 1) / deviation) ** 2 / 2, 0)
+    assert float(found.contrast[0]) == pytest.approx(float((share * a).sum()), abs=0.02)
+    assert float(found.contrast_square[0]) == pytest.approx(float((share * (a - 1) ** 2).sum()), abs=0.02)

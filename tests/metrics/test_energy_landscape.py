@@ -144,3 +144,19 @@ def test_what_it_refuses(angles: np.ndarray) -> None:
         judged(broken, angles)
     with pytest.raises(UserError, match="match them by particle id"):
         judged(angles[1:], angles)
+
+
+def test_particles_put_onto_a_barrier_cost_more_than_a_flat_landscape() -> None:
+    """What lies where truth has nothing is as wrong as what is missing from a well."""
+    axis = np.linspace(-1.8, 1.8, 73)
+    energy = 4 * (axis**2 - 1) ** 2
+    surface = EnergySurface(("x",), (axis,), energy)
+    rng = np.random.default_rng(0)
+    x = rng.choice(axis, 2000, p=surface.probability())
+
+    def rms(embedding: np.ndarray) -> float:
+        result = energy_landscape(embedding, {"x": x}, {"x": None}, surface, 0)
+        return result.scores["standard/energy_rms"].value
+
+    assert rms(x[:, None]) < 0.4
+    assert rms(np.zeros((2000, 1))) > 1.5

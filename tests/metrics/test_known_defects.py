@@ -52,7 +52,7 @@ POPULATIONS = [
     (name, f"{estimator}/{distance}")
     for name, estimators in (
         ("populations", ("counting", "posterior_mean")),
-        ("posterior-populations", ("counting", "posterior_mean", "maximum_likelihood")),
+        ("posterior-populations", ("counting", "posterior_mean")),
     )
     for estimator, distance in product(estimators, ("l1", "kl", "emd"))
 ]

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cryoarena.errors import UserError
 from cryoarena.imaging.ctf import ctf
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import ImagePoints
@@ -40,6 +41,9 @@ def fourier_batches(
 
     The images are -contrast_sign · CTF · projection + noise; the sign is taken out here, so that every method
     works with data = ctf · slice + noise.
+
+    Raises:
+        UserError: when an image holds NaN or infinity.
     """
     assert particles.poses is not None
     assert particles.ctf is not None
@@ -50,7 +54,12 @@ def fourier_batches(
     all_rows = np.arange(len(particles)) if rows is None else rows
     for start in range(0, len(all_rows), batch_images):
         batch = all_rows[start : start + batch_images]
-        images = torch.from_numpy(particles.images(batch)).to(device)
+        pixels = particles.images(batch)
+        finite = np.isfinite(pixels).all(axis=(1, 2))
+        if not finite.all():
+            number = particles.particle_id[batch[int(np.argmin(finite))]]
+            raise UserError(f"the image of particle {number} holds values that are not finite numbers; remove it")
+        images = torch.from_numpy(pixels).to(device)
         poses = particles.poses[batch]
         shift_A = torch.as_tensor(poses.shift_A, dtype=torch.float32, device=device)
         phase = 2 * torch.pi * (shift_A[:, :1] * frequency_x + shift_A[:, 1:] * frequency_y)

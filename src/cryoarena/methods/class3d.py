@@ -190,7 +190,7 @@ class _Classification:
     def start(self) -> _State:
         """Assign images by k-means of a low-resolution sketch."""
         noise = mean_power(self._images)
-        radius = max(_LEAST_RADIUS, _FIRST_BAND * self._full_radius)
+        radius = min(self._full_radius, max(_LEAST_RADIUS, _FIRST_BAND * self._full_radius))
         count = len(self._particles)
         components = min(_SKETCH_COMPONENTS, self._classes - 1)
         if components == 0:
@@ -217,14 +217,19 @@ class _Classification:
         supported = _first_below(model.correlation, _LEAST_CORRELATION)
         radius = max(state.radius, min(self._full_radius, _GROWTH * state.radius, _MARGIN * supported + 1))
         grown = math.floor(radius) > math.floor(state.radius)
-        refilling = len(history) < self._iterations / 2
-        earlier = history[-2]["log_likelihood_per_image"] if len(history) > 1 else -math.inf
+        refilling = len(history) < self._iterations / 2 and len(history) + 1 < self._iterations
+        # Log-likelihoods compare within one band only.
+        comparable = len(history) > 1 and history[-2]["radius_px"] == state.radius
+        earlier = history[-2]["log_likelihood_per_image"] if comparable else -math.inf
         stalled = not refilling and log_likelihood <= earlier
         settled = not grown and (changed < _SETTLED or stalled)
         if len(history) >= _FIRST_MERGE:
             posterior = merge(state.posterior, posterior)
         if refilling:
-            posterior = refill(posterior, state.latents)
+            filled = refill(posterior, state.latents)
+            # What was split has to be compared with the images before it is a result.
+            settled = settled and torch.equal(filled, posterior)
+            posterior = filled
         numbers = {
             "iteration": len(history) + 1.0,
             "radius_px": state.radius,
@@ -245,7 +250,7 @@ class _Classification:
 
     def _at(self, radius: float) -> BandImages:
         """Return the images up to a radius; those of the last one asked for are kept."""
-        if math.floor(radius) != math.floor(self._band.grid.radius):
+        if radius != self._band.grid.radius:
             self._band = self._images.narrowed(radius)
         return self._band
 

@@ -81,7 +81,10 @@ def mean_power(images: BandImages) -> Tensor:
     total = torch.zeros(images.n_shells, dtype=torch.float64, device=images.grid.device)
     for batch in images.batches():
         total += images.shell_sums(batch.data.abs() ** 2).double().sum(dim=0)
-    return (total / (images.count * images.points_per_shell())).float()
+    power = (total / (images.count * images.points_per_shell())).float()
+    # Normalisation may have made the mean of every image zero, which is no lack of noise.
+    power[0] = torch.maximum(power[0], power[1])
+    return power
 
 
 def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensus: Consensus) -> ClassMaps:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cryoarena.errors import UserError
 from cryoarena.files import read_json, write_json
 from cryoarena.methods.backprojection import half_maps
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
@@ -109,7 +110,13 @@ class Covariance(Method[CovarianceOptions]):
     options = CovarianceOptions
 
     def fit(self, particles: ParticleSet, options: CovarianceOptions, run: Run) -> CovarianceReconstruction:
-        """Estimate principal volumes and latents; go on from the last step that was saved."""
+        """Estimate principal volumes and latents; go on from the last step that was saved.
+
+        Raises:
+            UserError: when an option makes no sense, or an image holds NaN.
+        """
+        if min(options.components, options.pivots, options.band) < 1:
+            raise UserError("options components, pivots and band must be at least 1")
         device = torch.device(run.device)
         half_set = half_sets(particles, run.seed)
         radius = min(particles.box_px / 2 - 1, options.band)

@@ -69,7 +69,8 @@ def latent_posterior(products: Tensor, noise: Tensor, contrast_deviation: float)
     steps = torch.linspace(-1, 1, _NODES, dtype=torch.float64, device=products.device)
     for _ in range(_REFINEMENTS):
         reach = _REACH_DEVIATIONS * deviation
-        a = (centre[:, None] + reach[:, None] * steps).clamp(min=_LOWEST_CONTRAST)
+        nodes = centre[:, None] + reach[:, None] * steps
+        a = nodes.clamp(min=_LOWEST_CONTRAST)
         precision = 1 + 2 * a[:, :, None] ** 2 * strength[:, None]
         z = 2 * a[:, :, None] * (data_axes[:, None] - a[:, :, None] * mean_axes[:, None]) / precision
         log_density = (
@@ -80,6 +81,8 @@ def latent_posterior(products: Tensor, noise: Tensor, contrast_deviation: float)
             - 0.5 * torch.log(precision).sum(dim=2)
             - 0.5 * ((a - 1) / contrast_deviation) ** 2
         )
+        # Of the nodes below the lowest contrast none counts: together they would weigh several times as much as one.
+        log_density = log_density.masked_fill(nodes < _LOWEST_CONTRAST, -torch.inf)
         share = torch.softmax(log_density, dim=1)
         centre = (share * a).sum(dim=1)
         spread = (share * (a - centre[:, None]) ** 2).sum(dim=1).sqrt()

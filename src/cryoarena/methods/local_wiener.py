@@ -105,5 +105,5 @@ def _correlation(spectra_a: Tensor, spectra_b: Tensor, weight: Tensor, length: T
         shell_means((weight * product).sum(dim=0).reshape(-1), shells, n_shells)
         for product in ((spectra_a * spectra_b.conj()).real, spectra_a.abs() ** 2, spectra_b.abs() ** 2)
     )
-    correlation: Tensor = cross / torch.sqrt(power_a * power_b).clamp(min=1e-30)
+    correlation: Tensor = cross / (torch.sqrt(power_a) * torch.sqrt(power_b)).clamp(min=1e-30)
     return correlation

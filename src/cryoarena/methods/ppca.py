@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cryoarena.errors import UserError
 from cryoarena.methods.base import Method, MethodCard, Run, method
 from cryoarena.methods.checkpoint import History
 from cryoarena.methods.linear_reconstruction import LinearReconstruction
@@ -54,7 +55,13 @@ class Ppca(Method[PpcaOptions]):
     options = PpcaOptions
 
     def fit(self, particles: ParticleSet, options: PpcaOptions, run: Run) -> LinearReconstruction:
-        """Run EM from random latents, from low to high resolution."""
+        """Run EM from random latents, from low to high resolution.
+
+        Raises:
+            UserError: when an option makes no sense, or an image holds NaN.
+        """
+        if options.components < 1:
+            raise UserError(f"option components must be at least 1, not {options.components}")
         device = torch.device(run.device)
         total = (options.iterations + 1) * len(particles)
         saved = run.checkpoint.load()

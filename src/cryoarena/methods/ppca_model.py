@@ -69,11 +69,14 @@ def start_model(particles: ParticleSet, components: int, device: torch.device, s
         ),
         start=torch.zeros(n_shells, device=device),
     )
+    noise = power / (torch.bincount(points.shell, minlength=n_shells)[:n_shells].clamp(min=1) * len(sample))
+    # Normalisation may have made the mean of every image zero, which is no lack of noise.
+    noise[0] = torch.maximum(noise[0], noise[1])
     mean_power = shell_power(mean[None])
     return PpcaModel(
         volumes=torch.cat([mean[None], torch.zeros((components, *mean.shape), device=device)]),
         mask=mask,
-        noise=power / (torch.bincount(points.shell, minlength=n_shells)[:n_shells].clamp(min=1) * len(sample)),
+        noise=noise,
         signal=torch.cat([mean_power, 0.1 * mean_power.expand(components, -1)]),
         contrast_deviation=_CONTRAST_DEVIATION,
     )

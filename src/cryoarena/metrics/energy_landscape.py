@@ -25,7 +25,7 @@ _RESAMPLED = 200
 @metric(
     MetricCard(
         name="energy-landscape",
-        version=1,
+        version=2,
         unit="",
         range=(0.0, 1.0),
         direction="higher",
@@ -61,8 +61,8 @@ def energy_landscape(
         `standard/accuracy`: the same mean of the share of particles whose predicted CVs are in their well.
         `standard/energy_rms`: root-mean-square difference (kT) between the true energy and -ln of the share of
         predicted CVs, less the best constant, over cells of the landscape with about 25 particles each that should
-        hold at least ten. An empty cell counts as half a particle. The truth itself has the error of counting, 0.2.
-        A flat landscape has the spread of the true energy.
+        hold at least ten or hold more than twenty. An empty cell counts as half a particle. The truth itself has the
+        error of counting, 0.2.
         Curves: `published/recall` and `standard/recall` per well, in the order of their places on the grid;
         `energy/<cv>` and `true_energy/<cv>` along each CV. Errors are bootstraps over particles, of the counts.
 
@@ -134,10 +134,11 @@ def _energy_error(
     block_of_cell = np.ravel_multi_index(np.ix_(*blocks), shape).ravel()
     share = np.bincount(block_of_cell, surface.probability().ravel(), int(np.prod(shape)))
     counts = np.bincount(block_of_cell[surface.cells(predicted)], minlength=len(share))
-    judged = share * n >= _LEAST_IMAGES_IN_CELL
+    # Cells that hold far more than they should count too, or particles outside the wells would cost nothing.
+    judged = (share * n >= _LEAST_IMAGES_IN_CELL) | (counts > 2 * _LEAST_IMAGES_IN_CELL)
 
     def error(count: NDArray[np.int64]) -> NDArray[np.float64]:
-        difference = np.log(share[judged]) - np.log(np.maximum(count[:, judged], 0.5) / n)
+        difference = np.log(np.maximum(share[judged], 0.5 / n)) - np.log(np.maximum(count[:, judged], 0.5) / n)
         return np.asarray(difference.std(axis=1))
 
     resampled = error(rng.multinomial(n, counts / n, size=_RESAMPLED))

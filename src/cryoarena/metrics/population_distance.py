@@ -72,14 +72,14 @@ def earth_movers_distance(
     moved = difference[source].sum()
     leaves: Any = kron(eye_array(len(source)), np.ones((1, len(sink))))
     arrives: Any = kron(np.ones((1, len(source))), eye_array(len(sink)))
-    # masses add up to 1 and not to something near the solver's tolerance; rounding leaves surplus and deficit unequal
-    # in the last bit, which is no feasible program, so that sinks may take a little more
+    # masses add up to 1 and not to something near the solver's tolerance: surplus and deficit, which rounding leaves
+    # unequal, are each scaled by their own sum, and sinks may take a little more
     plan = linprog(
         cost.ravel(),
         A_eq=leaves,
         b_eq=difference[source] / moved,
         A_ub=arrives,
-        b_ub=-difference[sink] / moved + 1e-12,
+        b_ub=difference[sink] / difference[sink].sum() + 1e-12,
         method="highs",
     )
     # the dual solution is the derivative; its extension to all states is 1-Lipschitz (Kantorovich & Rubinstein)

@@ -19,7 +19,7 @@ _MOST_LIKELIHOODS = 10_000_000
 @metric(
     MetricCard(
         name="populations",
-        version=1,
+        version=2,
         unit="",
         range=(0.0, 2.0),
         direction="lower",

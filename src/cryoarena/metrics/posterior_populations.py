@@ -13,15 +13,12 @@ from cryoarena.metrics.probability_rows import probability_rows
 @metric(
     MetricCard(
         name="posterior-populations",
-        version=1,
+        version=2,
         unit="",
         range=(0.0, 2.0),
         direction="lower",
-        citation=(
-            "Maximum likelihood of mixture weights: Evans et al. 2026, Commun. Biol.; earth mover's distance: "
-            "Rubner et al. 2000, Int. J. Comput. Vis. 40:99"
-        ),
-        summary="Error of the states' populations, as estimated from the method's class probabilities in three ways.",
+        citation="Earth mover's distance: Rubner et al. 2000, Int. J. Comput. Vis. 40:99",
+        summary="Error of the states' populations, as estimated from the method's class probabilities in two ways.",
         needs=("posterior", "true_labels", "true_weights", "state_embedding", "seed"),
     )
 )
@@ -35,16 +32,16 @@ def posterior_populations(
     """Score the populations that class probabilities (N, K') imply against the true ones.
 
     Args:
-        posterior: (N, K'); `maximum_likelihood` takes the rows as likelihoods, that is, as computed with an even
-            prior.
+        posterior: (N, K').
         true_labels: (N,) state of every image, 0 … K - 1; names the classes, see `state_of_class`.
         true_weights: (K,) true populations.
         state_embedding: (K, c) true coordinates of the states, for the earth mover's distance.
         seed: of the sample of particles, where images × classes exceed ten million.
 
     Returns:
-        `<estimator>/<distance>` as `population_result` says, for `counting`, `posterior_mean` and
-        `maximum_likelihood`. Populations of classes that stand for one state add up.
+        `<estimator>/<distance>` as `population_result` says, for `counting` and `posterior_mean`.
+        Populations of classes that stand for one state add up. Maximum likelihood is not among them: a posterior holds
+        a prior that nobody tells, and is no likelihood.
 
     Raises:
         UserError: when the posterior holds no probabilities or its rows do not match.
@@ -59,5 +56,6 @@ def posterior_populations(
     estimates = {
         name: Populations(to_state @ found.weights, to_state @ found.covariance @ to_state.T, found.n)
         for name, found in population_estimates(rows[sample]).items()
+        if name != "maximum_likelihood"
     }
     return population_result(estimates, true, finite_rows("state embedding", state_embedding, states))

@@ -46,17 +46,19 @@ def _likelihood(
     size = np.bincount(labels, minlength=n_states)
     total = np.stack([np.bincount(labels, column, n_states) for column in learned.T], axis=1)
     means = total / np.maximum(size, 1)[:, None]
-    whiten = _whitening(learned - means[labels], learned.var(axis=0).sum())
+    freedom = max(1, len(labels) - int(np.count_nonzero(size)))
+    whiten = _whitening(learned - means[labels], learned.var(axis=0).sum(), freedom)
     squared = cdist(rows @ whiten, means @ whiten, "sqeuclidean")
     squared[:, size == 0] = np.inf
     return np.asarray(np.exp((squared.min(axis=1, keepdims=True) - squared) / 2))
 
 
-def _whitening(deviation: NDArray[np.float64], variance: float) -> NDArray[np.float64]:
+def _whitening(deviation: NDArray[np.float64], variance: float, freedom: int) -> NDArray[np.float64]:
     """Return (d, r) that makes the covariance of the deviations the identity in the r directions that have spread.
 
     Where states have no spread at all, their distance decides: the spread is then taken as a tiny one.
     """
-    values, vectors = np.linalg.eigh(deviation.T @ deviation / len(deviation))
-    floor = max(_NO_SPREAD**2 * variance, np.finfo(np.float64).tiny)
+    values, vectors = np.linalg.eigh(deviation.T @ deviation / freedom)
+    # Not smaller: squares of whitened coordinates have to stay finite.
+    floor = max(_NO_SPREAD**2 * variance, 1e-200)
     return np.asarray(vectors / np.sqrt(np.maximum(values, floor)))
