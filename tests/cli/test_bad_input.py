@@ -84,7 +84,7 @@ def test_unknown_names_are_suggested(tmp_path: Path, dataset: Path) -> None:
 def test_full_output_folder(dataset: Path) -> None:
     before = sorted(path.name for path in dataset.rglob("*"))
     assert "is not empty; add --overwrite" in sentence_of("make", "igg-pseudo", "-o", dataset)
-    assert "is not empty; add --overwrite" in sentence_of("run", "consensus", dataset, "-o", dataset)
+    assert "is not empty; add --overwrite" in sentence_of("run", "consensus", dataset, "-o", dataset / "truth")
     assert sorted(path.name for path in dataset.rglob("*")) == before
 
 

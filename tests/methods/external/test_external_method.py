@@ -217,6 +217,6 @@ def test_progress_of_a_run_that_its_time_ends_reaches_the_end(dataset: Path, tmp
     work = WorkFolder(tmp_path / "work")
     progress = lambda done, total, note="": shares.append(done / total)  # noqa: E731
     Busy().fit(open_particles(dataset), CounterOptions(), Run(work=work, progress=progress))
-    assert shares[0] < 0.2
+    assert shares[0] < 0.6
     assert shares == sorted(shares)
     assert shares[-1] > 0.8
