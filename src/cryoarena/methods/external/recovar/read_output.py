@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.methods.base import Reconstruction
+from cryoarena.methods.external.decoded import DecodedReconstruction
 from cryoarena.methods.external.given_maps import GivenMaps
 from cryoarena.methods.external.map_files import MapFiles, require_field
 from cryoarena.methods.external.match_rows import match_table
 from cryoarena.methods.external.recovar.result_folder import Pipeline, read_pipeline
-from cryoarena.methods.external.recovar.states import RecovarReconstruction, StateMaker, state_maps
+from cryoarena.methods.external.recovar.states import StateMaker, state_maps
 from cryoarena.particles.particle_set import ParticleSet
 
 STATES = "states/latent_coords.txt"
@@ -72,7 +73,7 @@ def read_output(folder: Path, particles: ParticleSet, options: ImportOptions) ->
     all_rows = rows if len(rows) < len(particles) else None
     if options.maps and not paths:
         maker = StateMaker(pipeline, particles, order, opposite)
-        return RecovarReconstruction(maker, embedding, all_rows, notes, about)
+        return DecodedReconstruction(maker, embedding, all_rows, notes=notes, found=about)
     if paths:
         require_field(paths, particles)
     maps = MapFiles(paths, particles.box_px, particles.pixel_size_A, opposite)

@@ -2,23 +2,20 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json, write_json
-from cryoarena.methods.base import Reconstruction
+from cryoarena.methods.external.decoded import DecodedReconstruction, saved_latents
 from cryoarena.methods.external.gpu import has_gpu
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.map_files import MapFiles
 from cryoarena.methods.external.recovar.program import RECOVAR
 from cryoarena.methods.external.recovar.result_folder import DOWNSAMPLED, Pipeline, read_pipeline
-from cryoarena.methods.external.representatives import representatives
 from cryoarena.methods.external.run_program import Command, run_program
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
@@ -62,6 +59,11 @@ class StateMaker:
     order: NDArray[np.int64]
     opposite: bool
 
+    @property
+    def box_px(self) -> int:
+        """Return the box of the dataset."""
+        return self.particles.box_px
+
     def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the maps (k, D, D, D) at latents (k, d), in the box of the dataset.
 
@@ -89,53 +91,25 @@ class StateMaker:
         write_star(folder / "particles.star", link_stacks(self.particles, folder).subset(self.order))
         return ["--particles", "particles.star", "--datadir", folder]
 
-
-class RecovarReconstruction(Reconstruction):
-    """Latents, and what makes maps of them."""
-
-    def __init__(
-        self,
-        maker: StateMaker,
-        embedding: NDArray[np.float32],
-        rows: NDArray[np.int64] | None = None,
-        notes: tuple[str, ...] = (),
-        found: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Hold the latents (N, d) of the particles in `rows`."""
-        self.embedding = embedding
-        self.posterior = None
-        self.poses = None
-        self.representatives = representatives(embedding)
-        self.history = []
-        self.rows = rows
-        self.notes = notes
-        self.found = found or {}
-        self._maker = maker
-
-    def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the maps (k, D, D, D) at latents (k, d)."""
-        return self._maker.volumes_at(latents)
-
     def save(self, folder: Path) -> None:
-        """Copy what `compute_state` reads, and write the latents."""
-        pipeline = self._maker.pipeline.folder
+        """Copy what `compute_state` reads."""
         copy = folder / _PIPELINE
-        shutil.copytree(pipeline / "model", copy / "model")
-        shutil.copyfile(pipeline / "job.json", copy / "job.json")
-        if self._maker.pipeline.downsampled is not None:
-            shutil.copytree(pipeline / DOWNSAMPLED, copy / DOWNSAMPLED)
-        np.save(folder / "embedding.npy", self.embedding)
-        np.save(folder / "order.npy", self._maker.order)
-        write_json(folder / "states.json", {"opposite": self._maker.opposite})
+        shutil.copytree(self.pipeline.folder / "model", copy / "model")
+        shutil.copyfile(self.pipeline.folder / "job.json", copy / "job.json")
+        if self.pipeline.downsampled is not None:
+            shutil.copytree(self.pipeline.folder / DOWNSAMPLED, copy / DOWNSAMPLED)
+        np.save(folder / "order.npy", self.order)
+        write_json(folder / "states.json", {"opposite": self.opposite})
 
 
-def load_states(folder: Path, particles: ParticleSet) -> RecovarReconstruction:
-    """Read back what `save` wrote.
+def load_states(folder: Path, particles: ParticleSet) -> DecodedReconstruction:
+    """Read back latents, and what makes states of them.
 
     Raises:
         UserError: when a file is missing or damaged.
         OSError, ValueError, KeyError: likewise.
     """
-    embedding, order = (np.load(folder / name, allow_pickle=False) for name in ("embedding.npy", "order.npy"))
+    order = np.load(folder / "order.npy", allow_pickle=False)
     opposite = bool(read_json(folder / "states.json")["opposite"])
-    return RecovarReconstruction(StateMaker(read_pipeline(folder / _PIPELINE), particles, order, opposite), embedding)
+    maker = StateMaker(read_pipeline(folder / _PIPELINE), particles, order, opposite)
+    return DecodedReconstruction(maker, saved_latents(folder))
