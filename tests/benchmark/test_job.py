@@ -65,7 +65,8 @@ def test_where_a_method_broke_is_in_the_log(
 
 def test_cells_whose_data_failed_have_failed_rows(tmp_path: Path) -> None:
     file, folder = tmp_path / "suite.toml", SuiteFolder(tmp_path / "suite")
-    file.write_text(SUITE.replace('folder = "mine"', 'name = "spike-md"\npreset = "paper"'))
+    not_public = 'name = "spike-md"\npreset = "paper"\nimages = 60\nbox = 16'
+    file.write_text(SUITE.replace('folder = "mine"', not_public))
     plan = make_plan(read_suite(file), file, "")
     for job in plan.jobs.values():
         if job.kind != "report":

@@ -132,16 +132,31 @@ def _stop(process: subprocess.Popen[bytes], is_told: bool) -> None:
         process: Snakemake.
         is_told: whether Ctrl-C on the terminal has reached all of them already; a second signal would disturb.
     """
+    jobs: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        jobs = psutil.Process(process.pid).children(recursive=True)
     if is_told:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_ENDS_WITHIN_S)
     if process.poll() is None:
-        jobs = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         for job in jobs:
             with suppress(psutil.NoSuchProcess):
                 job.terminate()
         process.wait()
+    until_s = time.monotonic() + _ENDS_WITHIN_S
+    while (living := [job for job in jobs if _lives(job)]) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    for job in living:
+        with suppress(psutil.NoSuchProcess):
+            job.kill()
+
+
+def _lives(process: psutil.Process) -> bool:
+    # One that has ended stays a zombie where no first process of a container asks for it.
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _environment() -> dict[str, str]:
