@@ -10,6 +10,8 @@ from cryoarena.benchmark.score_columns import COLUMNS
 from cryoarena.metrics.base import MetricResult, metrics
 from cryoarena.metrics.judge import NoResult
 
+_LEAST_SPAN = 0.02
+
 
 def table_of(
     rows: list[dict[str, Any]], dataset: str, method: str, run: str, particles: int, covered: int | None
@@ -80,14 +82,16 @@ def row_of(name: str, statistic: str, observed: dict[str, Any], limits: dict[str
 def _normalised(value: float, floor: dict[str, Any], ceiling: dict[str, Any], direction: str) -> float | None:
     """Return (value - floor) / (ceiling - floor), or None where the ceiling is not clearly better than the floor.
 
-    Clearly is by more than three standard errors of their difference.
+    Clearly is by more than three standard errors of their difference, and by more than a fiftieth of the larger one:
+    where what can be won is less than that, a small loss would be told as several times all that could be won.
     """
     if floor.get("value") is None or ceiling.get("value") is None:
         return None
     span = ceiling["value"] - floor["value"]
     noise = math.hypot(floor["standard_error"] or 0.0, ceiling["standard_error"] or 0.0)
     better_by = span if direction == "higher" else -span
-    return float((value - floor["value"]) / span) if better_by > 3 * noise else None
+    least = max(3 * noise, _LEAST_SPAN * max(abs(floor["value"]), abs(ceiling["value"])))
+    return float((value - floor["value"]) / span) if better_by > least else None
 
 
 def empty_row(name: str, status: str, reason: str) -> dict[str, Any]:

@@ -85,19 +85,19 @@ def _by_shell(grid: FourierGrid, weight: Tensor, noise_to_signal: Tensor) -> Ten
 
 def half_set_fsc(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     """Return the FSC (D/2,) of maps (M, D, D, D) within a mask, clipped to what a Wiener filter can use."""
-    box_px = a.shape[-1]
     axes = (1, 2, 3)
-    spectrum_a, spectrum_b = (torch.fft.rfftn(torch.fft.ifftshift(maps * mask, axes), dim=axes) for maps in (a, b))
+    return fsc_of_spectra(torch.fft.rfftn(a * mask, dim=axes), torch.fft.rfftn(b * mask, dim=axes))
+
+
+def fsc_of_spectra(a: Tensor, b: Tensor) -> Tensor:
+    """Return the FSC (D/2,) of spectra (M, D, D, D/2 + 1) as `half_set_fsc` does, whatever origin both share."""
+    box_px = a.shape[1]
     k = torch.fft.fftfreq(box_px, 1 / box_px, device=a.device)
     length = torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1].abs() ** 2)
     shells = torch.round(length).long().reshape(-1)
     sums = [
         shell_means(power.sum(dim=0).reshape(-1), shells, box_px // 2)
-        for power in (
-            (spectrum_a * spectrum_b.conj()).real,
-            spectrum_a.abs() ** 2,
-            spectrum_b.abs() ** 2,
-        )
+        for power in ((a * b.conj()).real, a.abs() ** 2, b.abs() ** 2)
     ]
     fsc = sums[0] / torch.sqrt(sums[1] * sums[2]).clamp(min=1e-30)
     return fsc.clamp(_LOWEST_FSC, _HIGHEST_FSC)

@@ -9,14 +9,16 @@ difference from it, filtered locally by what the half-sets have in common (`loca
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryoarena.methods.backprojection import half_set_fsc, lightly_regularised
+from cryoarena.methods.backprojection import fsc_of_spectra, lightly_regularised
 from cryoarena.methods.batches import fourier_batches
 from cryoarena.methods.local_wiener import lengths, local_wiener
 from cryoarena.particles.particle_set import ParticleSet
@@ -29,9 +31,13 @@ _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
 _MOST_IMAGES, _MOST_FRACTION = 10_000, 0.5
 _LOWEST_BANDS = 4
 _LEAST_SQUARE = 1e-12
-
+_BATCH_IMAGES = 100
+_MOST_KEPT_BYTES = 500_000_000
+_BYTES_PER_POINT = 12
 
 HalfMaps = tuple[Tensor, Tensor]
+# rotations (n, 3, 3), CTF · data (n, P) complex64 and CTF² (n, P)
+Weighted = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,6 @@ class KernelRegression:
         box_px = self.particles.box_px
         radius = box_px / 2 - 1
         grid = FourierGrid(box_px, radius, self.device)
-        points = ImagePoints.within(box_px, radius, self.device)
         # The kernel 1 - d²/h² at any h follows from the sums without and with the factor d², which is taken to be the
         # same for all images of a ring.
         half_sums = [(grid.accumulator(1, 1), grid.accumulator(1, 1)) for _ in range(2)]
@@ -82,17 +87,8 @@ class KernelRegression:
                 rows = np.sort(ring.cpu().numpy())
                 for half, (plain, by_square) in enumerate(half_sums):
                     of_half = rows[self.half_set[rows] == half]
-                    for batch in fourier_batches(self.particles, points, of_half):
-                        contrast = self.contrast[torch.as_tensor(batch.rows, device=self.device), None]
-                        grid.insert(
-                            points,
-                            batch.rotations,
-                            batch.ctf * batch.data,
-                            batch.ctf**2,
-                            ring_sums,
-                            contrast,
-                            contrast**2,
-                        )
+                    for rotations, data, weight in self._weighted(of_half):
+                        grid.insert(self._points, rotations, data, weight, ring_sums)
                     if len(of_half):
                         plain += ring_sums
                         by_square.add_(ring_sums, alpha=float(square[of_half].mean()))
@@ -102,6 +98,33 @@ class KernelRegression:
             half_a, half_b = (_half_map(grid, plain, by_square, over_square) for plain, by_square in half_sums)
             maps.append((half_a, half_b))
         return maps
+
+    @cached_property
+    def _points(self) -> ImagePoints:
+        return ImagePoints.within(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
+
+    def _weighted(self, rows: NDArray[np.int64]) -> Iterator[Weighted]:
+        """Yield some images as they are inserted, in batches."""
+        if self._kept is None:
+            yield from self._read(rows)
+            return
+        for start in range(0, len(rows), _BATCH_IMAGES):
+            batch = torch.as_tensor(rows[start : start + _BATCH_IMAGES], device=self.device)
+            rotations, data, weight = (every[batch] for every in self._kept)
+            yield rotations, data, weight
+
+    @cached_property
+    def _kept(self) -> Weighted | None:
+        """All images as they are inserted, which saves reading them for every map; None where memory may be short."""
+        if len(self.particles) * len(self._points) * _BYTES_PER_POINT > _MOST_KEPT_BYTES:
+            return None
+        rotations, data, weight = zip(*self._read(np.arange(len(self.particles))), strict=True)
+        return torch.cat(rotations), torch.cat(data), torch.cat(weight)
+
+    def _read(self, rows: NDArray[np.int64]) -> Iterator[Weighted]:
+        for batch in fourier_batches(self.particles, self._points, rows, _BATCH_IMAGES):
+            contrast = self.contrast[torch.as_tensor(batch.rows, device=self.device), None]
+            yield batch.rotations, contrast * batch.ctf * batch.data, (contrast * batch.ctf) ** 2
 
 
 def _image_counts(n: int) -> list[int]:
@@ -129,7 +152,7 @@ def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tens
     length = lengths(box_px, mask.device)
     spectra = [[torch.fft.rfftn(half * mask) for half in halves] for halves in candidates]
     # What a Wiener filter leaves of a half-map, by shell.
-    gains = [half_set_fsc(a[None], b[None], mask) for a, b in candidates]
+    gains = [fsc_of_spectra(a[None], b[None]) for a, b in spectra]
     found = [torch.zeros_like(mask) for _ in range(2)]
     centres = _band_centres(box_px)
     for number, centre in enumerate(centres):

@@ -1,5 +1,9 @@
 """Earth mover's distance between two maps in real space, sliced."""
 
+import math
+from typing import Any
+
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,8 +35,8 @@ def earth_mover_distance(a: NDArray[np.float32], b: NDArray[np.float32], pixel_s
     excess = _unit_mass(a, block) - _unit_mass(b, block)
     occupied = np.nonzero(excess)
     mass = excess[occupied]
-    position = np.stack(occupied[::-1], axis=1).astype(np.float64)
-    total = sum(_distance_on_line(position @ direction, mass) for direction in _directions(_DIRECTIONS))
+    position = np.stack(occupied[::-1], axis=1) - len(excess) / 2
+    total = sum(_distance_on_line(position, mass, direction) for direction in _directions(_DIRECTIONS))
     # a displacement has on average half of its length along a random direction
     return 2 * total / _DIRECTIONS * block * pixel_size_A
 
@@ -49,16 +53,25 @@ def _unit_mass(volume: NDArray[np.float32], block: int) -> NDArray[np.float64]:
     return np.asarray(summed / summed.sum())
 
 
-def _distance_on_line(position: NDArray[np.float64], mass: NDArray[np.float64]) -> float:
-    """Return ∫|F| of masses that sum to 0, each shared by the two nearest points of a grid of unit step."""
-    if not len(mass):
-        return 0.0
-    position = position - position.min()
-    below = position.astype(np.int64)
-    above = position - below
-    length = int(below.max()) + 2
-    on_grid = np.bincount(below, mass * (1 - above), length) + np.bincount(below + 1, mass * above, length)
-    return float(np.abs(on_grid.cumsum()).sum())
+@numba.njit(cache=True, nogil=True)
+def _distance_on_line(position: Any, mass: Any, direction: Any) -> float:
+    """Return ∫|F| of masses that sum to 0, each shared by the two nearest points of a line of unit step."""
+    reach = 0.0
+    for i in range(len(mass)):
+        reach = max(reach, abs(position[i, 0]), abs(position[i, 1]), abs(position[i, 2]))
+    first = math.ceil(2 * reach)
+    on_line = np.zeros(2 * first + 2)
+    for i in range(len(mass)):
+        along = position[i, 0] * direction[0] + position[i, 1] * direction[1] + position[i, 2] * direction[2] + first
+        below = int(along)
+        share = mass[i] * (along - below)
+        on_line[below] += mass[i] - share
+        on_line[below + 1] += share
+    carried = total = 0.0
+    for here in on_line:
+        carried += here
+        total += abs(carried)
+    return total
 
 
 def _directions(n: int) -> NDArray[np.float64]:
