@@ -1,4 +1,4 @@
-"""Write the pages of data sets, methods and metrics from their cards, and those of the API; mkdocs runs this.
+"""Write the pages of data sets, methods, metrics (from their cards), outside programs and the API; mkdocs runs this.
 
 What is written by hand in docs/datasets, docs/methods and docs/metrics follows the card of its name.
 """
@@ -15,6 +15,7 @@ from griffe import Docstring, DocstringSectionKind
 
 import cryoarena
 from cryoarena.datasets.base import datasets
+from cryoarena.methods import external
 from cryoarena.methods.base import methods
 from cryoarena.metrics.base import metrics
 
@@ -101,6 +102,11 @@ for kind, (title, registry) in KINDS.items():
     rows = [(f"[{name}]({name}.md)", entry.card.summary) for name, entry in entries.items()]
     more = "".join(f"* [{name}]({name}.md)\n" for name in others)
     write(f"{kind}/index.md", f"# {title}\n\n{table(rows)}" + (f"\nMore:\n\n{more}" if more else ""))
+
+readmes = {path.parent.name: path for path in sorted(Path(external.__path__[0]).glob("*/README.md"))}
+for name, path in readmes.items():
+    write(f"tools/{name}.md", path.read_text())
+write("tools/SUMMARY.md", "".join(f"* [{name}]({name}.md)\n" for name in readmes))
 
 packages = [module.name for module in pkgutil.iter_modules(cryoarena.__path__) if module.ispkg]
 for package in packages:

@@ -139,6 +139,11 @@ def test_files_among_the_options_are_those_beside_the_file(tmp_path: Path) -> No
     assert suite.methods[1].options == {"bodies": str(tmp_path / "bodies.star"), "classes": 2}
 
 
+def test_a_profile_is_a_folder_that_can_be_looked_into(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--profile .*: give a folder with a config\.yaml"):
+        Machine(cores=1, profile=str(tmp_path)).arguments()
+
+
 def test_local_is_said_beside_a_profile_of_a_cluster(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("executor: slurm\n")
     assert "--executor" not in Machine(cores=1).arguments()

@@ -10,7 +10,7 @@ from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.files import read_json
 from cryoarena.imaging.ctf import CtfParameters
 from cryoarena.imaging.defocus import parametric_defocus
-from cryoarena.limits.leakage import leakage, leakage_of
+from cryoarena.limits.leakage import Leakage, leakage, leakage_of
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.stack import StackWriter
 from simulated import make_small_dataset
@@ -44,6 +44,13 @@ def noise(
         0 * constant,
     )
     return ParticleSet(np.arange(N), BOX_PX, 5.0, 1, (path,), np.zeros(N, np.int64), np.arange(N), None, ctf)
+
+
+def test_a_few_lucky_guesses_are_no_leakage() -> None:
+    # Two states of four particles each: four guesses are right by chance once in sixteen times.
+    lucky = Leakage(1.0, 0.0, 0.5, 0.25, 8, None, 1.0)
+    assert not lucky.is_found
+    assert replace(lucky, chance_error=0.01, images=5000).is_found
 
 
 def quiet(*_: object) -> None:

@@ -33,6 +33,17 @@ def test_each_side_has_its_own_resolution() -> None:
     assert found.min() >= 2 * PIXEL_A
 
 
+def test_it_turns_with_the_map() -> None:
+    # Resolved along x only: frequencies along x and those across it must count alike.
+    signal = low_passed(noise(0), 5.0)
+    k = np.fft.fftfreq(BOX_PX)
+    signal = np.fft.ifftn(np.fft.fftn(signal) * (np.abs(k)[:, None, None] < 0.1)).real.astype(np.float32)
+    a, b = (signal + 0.3 * signal.std() * noise(seed) for seed in (1, 2))
+    found = local_resolution(a, b, EVERYWHERE, PIXEL_A)
+    turned = local_resolution(a.T.copy(), b.T.copy(), EVERYWHERE, PIXEL_A)
+    np.testing.assert_allclose(turned, found.T, rtol=1e-3)
+
+
 def test_it_does_not_depend_on_the_scale_of_a_map() -> None:
     signal = low_passed(noise(0), 6.0)
     a, b = (signal + 0.1 * noise(seed) for seed in (1, 2))

@@ -75,8 +75,15 @@ class Machine:
 
 
 def _executor_of(profile: str) -> str | None:
-    """Return the executor that a profile names, where the profile is a folder that we can read."""
-    for file in sorted(Path(profile).glob("config*.yaml")):
+    """Return the executor that a profile names.
+
+    Raises:
+        UserError: when it is no folder of a profile; what is kept elsewhere by its name could not be looked into.
+    """
+    files = sorted(Path(profile).glob("config*.yaml"))
+    if not files:
+        raise UserError(f"--profile {profile}: give a folder with a config.yaml")
+    for file in files:
         content = yaml.safe_load(file.read_text())
         if isinstance(content, dict) and content.get("executor"):
             return str(content["executor"])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from cryoarena.datasets.energy_surface import EnergySurface, read_energy_surface
 from cryoarena.datasets.noise_spectrum import read_noise_spectrum
@@ -90,6 +91,19 @@ class Truth:
     def mapped(self) -> NDArray[np.int64]:
         """Return the conformations (M,) whose true map is kept: those that maps are judged at."""
         return np.flatnonzero([bool(name) for name in self.volume_names])
+
+    def nearest_mapped(self) -> NDArray[np.int64]:
+        """Return for every conformation (K,) which of `mapped` is nearest by true embedding, itself where it is one.
+
+        States are no neighbours of each other: one without a true map has -1.
+        """
+        nearest = np.full(len(self.population), -1)
+        nearest[self.mapped] = np.arange(len(self.mapped))
+        others = np.flatnonzero(nearest < 0)
+        if self.is_continuous and len(others) and len(self.mapped):
+            embedding = self.embedding()
+            nearest[others] = cKDTree(embedding[self.mapped]).query(embedding[others])[1]
+        return nearest
 
     def volume(self, conformation: int) -> NDArray[np.float32]:
         """Return the true map (D, D, D) of a conformation, in image units."""

@@ -28,7 +28,7 @@ class BayesPosterior:
     Attributes:
         rows: (n,) of the particles.
         log_likelihood: (n, M) log p(image | conformation), of those that have a true map, up to a constant per image.
-        posterior: (n, M) p(conformation | image) with the true populations as prior; rows sum to 1.
+        posterior: (n, M) p(conformation | image) with `prior_of` as prior; rows sum to 1.
     """
 
     rows: NDArray[np.int64]
@@ -72,15 +72,26 @@ def bayes_posterior(
         projector = VolumeProjector(volume, truth.pixel_size_A, box_px, truth.pixel_size_A)
         log_likelihood[:, number] = np.concatenate(list(_log_likelihoods(projector, batches, points, weight)))
         report(number + 1, len(mapped), f"maps compared with {len(rows)} images")
-    return from_log_likelihood(rows, log_likelihood, truth.population[mapped])
+    return from_log_likelihood(rows, log_likelihood, prior_of(truth))
+
+
+def prior_of(truth: Truth) -> NDArray[np.float64]:
+    """Return the prior (M,) of the conformations with a true map: the population of all that are nearest to each.
+
+    Their own population would count twice where those with a map were drawn by population.
+    """
+    nearest = truth.nearest_mapped()
+    represented = nearest >= 0
+    share = np.bincount(nearest[represented], truth.population[represented], len(truth.mapped))
+    return np.asarray(share, np.float64)
 
 
 def from_log_likelihood(
-    rows: NDArray[np.int64], log_likelihood: NDArray[np.float64], population: NDArray[np.float64]
+    rows: NDArray[np.int64], log_likelihood: NDArray[np.float64], prior: NDArray[np.float64]
 ) -> BayesPosterior:
-    """Weigh log-likelihoods (n, M) by the populations (M,)."""
+    """Weigh log-likelihoods (n, M) by a prior (M,)."""
     with np.errstate(divide="ignore"):
-        joint = log_likelihood + np.log(population)
+        joint = log_likelihood + np.log(prior)
     return BayesPosterior(rows, log_likelihood, np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
 
 

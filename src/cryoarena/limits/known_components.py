@@ -45,7 +45,10 @@ def _component_count(box_px: int) -> int:
 def component_maps(
     particles: ParticleSet, truth: Truth, coordinates: NDArray[np.float64], device: str, report: Report
 ) -> NDArray[np.float32]:
-    """Reconstruct the mean and the components from all images of conformations with a true map.
+    """Reconstruct the mean and the components from all images.
+
+    An image of a conformation without a true map is put where the nearest one with a map is; of a state without, it is
+    left out.
 
     Args:
         particles: whose rows match the truth.
@@ -58,16 +61,18 @@ def component_maps(
         (q + 1, D, D, D): a conformation with coordinates x has the map (1, x) · these.
     """
     place = torch.device(device)
-    rows = np.flatnonzero(np.isin(truth.conformation, truth.mapped))
+    nearest = truth.nearest_mapped()[truth.conformation]
+    rows = np.flatnonzero(nearest >= 0)
     particles = particles.subset(rows)
-    latents = coordinates[np.searchsorted(truth.mapped, truth.conformation[rows])]
-    mask = truth.masks()["mask"]
+    latents = coordinates[nearest[rows]]
+    mask = torch.tensor(truth.masks()["mask"], device=place)
     start = start_model(particles, coordinates.shape[1], place, seed=0)
-    known = replace(
-        start,
-        mask=torch.tensor(mask, device=place),
-        signal=shell_power(torch.from_numpy(_true_components(truth, coordinates)).to(place)),
-    )
+    components = torch.from_numpy(_true_components(truth, coordinates)).to(place)
+    if truth.poses is None:
+        # The maps of recorded states may be in any grey scale.
+        mean = components[0] * mask
+        components *= (start.volumes[0] * mean).sum() / (mean**2).sum().clamp(min=1e-30)
+    known = replace(start, mask=mask, signal=shell_power(components))
     found, _ = iterate(
         particles,
         known,

@@ -34,11 +34,7 @@ def known_label_map(
     Returns:
         (D, D, D) Wiener-regularised map.
     """
-    embedding = truth.embedding()
-    distance = np.square(embedding - embedding[conformation]).sum(axis=1)
-    # Rounded, so that equally distant conformations on both sides are taken in a fixed order.
-    nearest = np.argsort(np.round(distance, 6), kind="stable")[:neighbours]
-    rows = np.flatnonzero(np.isin(truth.conformation, nearest))
+    rows = np.flatnonzero(np.isin(truth.conformation, window_of(truth.embedding(), conformation, neighbours)))
     place = torch.device(device)
     radius = particles.box_px / 2 - 1
     grid = FourierGrid(particles.box_px, radius, place)
@@ -48,6 +44,15 @@ def known_label_map(
     mask = truth.masks()["mask"]
     assert mask is not None
     return as_volume(reconstruct(halves[0], halves[1], torch.tensor(mask, device=place)))
+
+
+def window_of(embedding: NDArray[np.float64], conformation: int, neighbours: int) -> NDArray[np.int64]:
+    """Return the conformations nearest to one by embedding (K, c) of any scale, itself first."""
+    distance = np.square(embedding - embedding[conformation]).sum(axis=1)
+    # Rounded, so that equally distant conformations on both sides are taken in a fixed order.
+    rounded = np.round(distance / max(distance.max(), np.finfo(float).tiny), 9)
+    rounded[conformation] = -1
+    return np.argsort(rounded, kind="stable")[:neighbours]
 
 
 def best_window(particles: ParticleSet, truth: Truth, device: str, report: Report) -> int:

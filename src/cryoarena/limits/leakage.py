@@ -21,7 +21,7 @@ from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import Report, progress_bar
 
-_VERSION = 1
+_VERSION = 2
 _FEWEST_IMAGES = 4
 _MOST_STATES = 100
 _MOST_IMAGES = 20_000
@@ -38,6 +38,8 @@ class Leakage:
         balanced_accuracy: mean recall of the states by a classifier that sees CTF parameters and image corners.
         standard_error: of that, over particles.
         chance: one over the number of states.
+        chance_error: standard deviation of the balanced accuracy of guesses; that of a few particles may be far from
+            chance, and its own error zero.
         images: number of particles that it learned from and was tried on, half and half.
         from_ctf, from_corners: balanced accuracy with one of the two alone; None where a dataset has no CTF parameters.
     """
@@ -45,6 +47,7 @@ class Leakage:
     balanced_accuracy: float
     standard_error: float
     chance: float
+    chance_error: float
     images: int
     from_ctf: float | None
     from_corners: float
@@ -52,7 +55,7 @@ class Leakage:
     @property
     def is_found(self) -> bool:
         """Tell whether the states are told better than by chance, by more than three standard errors."""
-        return self.balanced_accuracy - self.chance > 3 * self.standard_error
+        return self.balanced_accuracy - self.chance > 3 * max(self.standard_error, self.chance_error)
 
 
 def leakage_of(truth: Truth) -> Leakage | None:
@@ -96,10 +99,14 @@ def leakage(particles: ParticleSet, state: NDArray[np.int64], report: Report) ->
     ctf = None if particles.ctf is None else _ctf_features(particles.ctf[rows])
     both = corners if ctf is None else np.concatenate([corners, ctf], axis=1)
     value, error = _balanced_accuracy(both, state[rows])
+    _, count = np.unique(state[rows], return_counts=True)
+    chance = 1 / len(count)
     return Leakage(
         balanced_accuracy=value,
         standard_error=error,
-        chance=1 / len(np.unique(state)),
+        chance=chance,
+        # Of each state one half is tried.
+        chance_error=float(np.sqrt((chance * (1 - chance) / (count / 2)).sum()) / len(count)),
         images=len(rows),
         from_ctf=None if ctf is None else _balanced_accuracy(ctf, state[rows])[0],
         from_corners=_balanced_accuracy(corners, state[rows])[0],

@@ -16,7 +16,13 @@ from cryoarena.datasets.truth import Truth
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path, read_json, write_json
 from cryoarena.imaging.poses import random_poses
-from cryoarena.limits.bayes_posterior import BayesPosterior, bayes_posterior, from_log_likelihood, sample_rows
+from cryoarena.limits.bayes_posterior import (
+    BayesPosterior,
+    bayes_posterior,
+    from_log_likelihood,
+    prior_of,
+    sample_rows,
+)
 from cryoarena.limits.known_components import component_maps, true_coordinates
 from cryoarena.limits.known_label import best_window, known_label_map
 from cryoarena.limits.rigid_motion import assemble, rigid_body_maps
@@ -102,20 +108,26 @@ class Observers:
 
     def known_components(self) -> Observation:
         """Maps of a few true components, whose coordinates are known, from all images."""
-        coordinates = true_coordinates(self.truth)
-        paths = [self._folder / f"known_component_{k:04d}.mrc" for k in range(coordinates.shape[1] + 1)]
-        if not all(path.exists() for path in paths):
+        # Signs and order of coordinates differ from one library to the next; they and the maps belong together.
+        table = self._folder / "known_components.npy"
+        if not table.exists():
+            coordinates = true_coordinates(self.truth)
             with progress_bar("Ceiling: known components") as report:
                 maps = component_maps(self._particles(), self.truth, coordinates, self.device, report)
-            for path, volume in zip(paths, maps, strict=True):
-                write_volume(path, volume, self.truth.pixel_size_A)
-        kept = np.stack([read_volume(path)[0] for path in paths])
+            for k, volume in enumerate(maps):
+                write_volume(self._component(k), volume, self.truth.pixel_size_A)
+            with atomic_path(table) as temporary, temporary.open("wb") as stream:
+                np.save(stream, coordinates)
+        coordinates = np.load(table)
+        kept = np.stack([read_volume(self._component(k))[0] for k in range(coordinates.shape[1] + 1)])
 
         def map_of(conformation: int) -> NDArray[np.float32]:
             row = int(np.searchsorted(self.truth.mapped, conformation))
             return np.asarray(np.tensordot(np.append(1, coordinates[row]), kept, 1), np.float32)
 
-        return self._of_maps(map_of, f"a mean map and {len(kept) - 1} components, from all images at true coordinates")
+        exact = len(self.truth.mapped) == len(self.truth.population)
+        where = "true coordinates" if exact else "the coordinates of the nearest conformation with a true map"
+        return self._of_maps(map_of, f"a mean map and {len(kept) - 1} components, from all images at {where}")
 
     def rigid_motion(self) -> Observation:
         """Maps of rigid bodies that move as they do in truth, from all images; the motion must be known."""
@@ -171,11 +183,13 @@ class Observers:
                 bayes = bayes_posterior(self._particles(), self.truth, rows, report, self.device)
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, bayes.log_likelihood)
-        return from_log_likelihood(rows, np.load(path), self.truth.population[self.truth.mapped])
+        return from_log_likelihood(rows, np.load(path), prior_of(self.truth))
 
     def can_reconstruct(self) -> bool:
-        """Tell whether there are poses to make maps with, and true maps to judge them by."""
-        return len(self.truth.mapped) > 0 and self._particles().poses is not None
+        """Tell whether there are poses and CTFs to make maps with, and true maps of some images to judge them by."""
+        particles = self._particles()
+        is_judged = bool(np.isin(self.truth.conformation, self.truth.mapped).any())
+        return is_judged and particles.poses is not None and particles.ctf is not None
 
     def knows_all(self) -> bool:
         """Tell whether maps, poses and noise are known: of simulated images, not of recorded ones."""
@@ -184,6 +198,9 @@ class Observers:
     @property
     def _folder(self) -> Path:
         return self.truth.folder / "truth" / "limits"
+
+    def _component(self, number: int) -> Path:
+        return self._folder / f"known_component_{number:04d}.mrc"
 
     def _particles(self) -> ParticleSet:
         """Return the particles of the truth with their true poses and defoci, whatever methods are given."""

@@ -58,6 +58,10 @@ def _resolved_frequency(
     length = np.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + np.arange(half + 1) ** 2)
     shell = np.round(length).astype(int).ravel()
     order = np.argsort(shell, kind="stable")[: int((shell <= half).sum())]
+    # Columns 0 and D/2 of a half transform hold both of a pair ±k, the others one of them.
+    paired = np.full(length.shape, 2, np.float32)
+    paired[:, :, [0, half]] = 1
+    weight = paired.ravel()[order]
     first_of_shell = np.searchsorted(shell[order], np.arange(1, half + 1))
     views = [np.lib.stride_tricks.sliding_window_view(np.pad(volume, half), (window_px,) * 3) for volume in (a, b)]
     found = np.empty(len(centres))
@@ -66,7 +70,7 @@ def _resolved_frequency(
         spectra = [scipy.fft.rfftn(view[z, y, x] * window, axes=(1, 2, 3)).reshape(len(z), -1) for view in views]
         s, t = (spectrum[:, order] for spectrum in spectra)
         cross, power_s, power_t = (
-            np.add.reduceat(product, first_of_shell, axis=1)
+            np.add.reduceat(weight * product, first_of_shell, axis=1)
             for product in ((s * t.conj()).real, s.real**2 + s.imag**2, t.real**2 + t.imag**2)
         )
         correlation = cross / np.sqrt(np.maximum(power_s * power_t, 1e-30))
