@@ -105,7 +105,8 @@ for kind, (title, registry) in KINDS.items():
 
 readmes = {path.parent.name: path for path in sorted(Path(external.__path__[0]).glob("*/README.md"))}
 for name, path in readmes.items():
-    write(f"tools/{name}.md", path.read_text())
+    # Links from where the README is, five folders down, become links from the page.
+    write(f"tools/{name}.md", path.read_text().replace("(../../../../../docs/", "(../"))
 write("tools/SUMMARY.md", "".join(f"* [{name}]({name}.md)\n" for name in readmes))
 
 packages = [module.name for module in pkgutil.iter_modules(cryoarena.__path__) if module.ispkg]
