@@ -115,4 +115,5 @@ for package in packages:
     modules = [module.name for module in pkgutil.iter_modules(folder.__path__) if not module.ispkg]
     text = f"# cryoarena.{package}\n\n{folder.__doc__}\n\n"
     write(f"api/{package}.md", text + "".join(f"::: cryoarena.{package}.{module}\n\n" for module in modules))
-write("api/SUMMARY.md", "".join(f"* [{package}]({package}.md)\n" for package in packages))
+write("api/plots.md", "# cryoarena.plots\n\n::: cryoarena.plots\n")
+write("api/SUMMARY.md", "".join(f"* [{name}]({name}.md)\n" for name in ["plots", *packages]))

@@ -4,6 +4,8 @@ import re
 import shlex
 import shutil
 import subprocess
+from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cryoarena.benchmark.suite import read_suite
 from cryoarena.cli.main import app
 from cryoarena.datasets.base import datasets
 from cryoarena.methods.base import methods
@@ -21,7 +24,8 @@ from simulated import make_small_dataset
 from suites import TINY, command
 
 _ROOT = Path(__file__).parents[2]
-_PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
+_READMES = sorted((_ROOT / "src").rglob("external/*/README.md"))
+_PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md")), *_READMES]
 # The pages of a plug-in, of real programs and of downloads are gone elsewhere, see below.
 _TOURS = [
     "README.md",
@@ -41,13 +45,29 @@ _ELSEWHERE = {
 }
 # So that a tour takes a minute; of an option given twice, the last counts.
 _SMALL = ["--preset", "small", "--images", "150", "--box", "24", "--snr", "0.1"]
+_WITH_LATENTS = """
+[[datasets]]
+name = "igg-pseudo"
+images = 150
+box = 24
+conformations = 4
+[[methods]]
+name = "ppca"
+options = { components = 2, iterations = 3 }
+[[methods]]
+name = "class3d"
+options = { classes = 2, iterations = 3 }
+"""
 _SHIPPED = {"quick", "cryobench-small", "cryobench-tools", "cryobench"}
 
 
 def commands(page: Path) -> list[list[str]]:
-    """Return the words of every command of a page, in order."""
+    """Return the words of every command of a page, in order; blocks are fenced, or indented in READMEs."""
     found = []
-    for block in re.findall(r"^```(?:\w*)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+    text = page.read_text()
+    fenced = re.findall(r"^```(?:\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    indented = re.findall(r"^    (cryoarena .*)$", text, re.MULTILINE) if page in _READMES else []
+    for block in [*fenced, *indented]:
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["cryoarena"]:
@@ -55,7 +75,9 @@ def commands(page: Path) -> list[list[str]]:
     return found
 
 
-@pytest.mark.parametrize("page", [page for page in _PAGES if commands(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in _PAGES if commands(page)], ids=lambda page: "/".join(page.parts[-2:])
+)
 def test_every_command_is_understood(page: Path) -> None:
     for words in commands(page):
         command, rest = typer.main.get_command(app), words
@@ -65,9 +87,19 @@ def test_every_command_is_understood(page: Path) -> None:
         registry = {"make": datasets, "run": methods}.get(words[0])
         if registry is not None and rest[0] not in _OF_PLUGIN:
             assert registry.get(rest[0])
+        if words[0] == "run" and rest[0] not in _OF_PLUGIN:
+            given = dict(pair.split("=", 1) for option, pair in pairwise(rest) if option == "--set")
+            assert given.keys() <= {field.name for field in fields(methods.get(rest[0]).options)}, words
         if words[0] in ("show", "check"):
             known = {*datasets.all(), *methods.all(), *metrics.all(), "realism", *_OF_PLUGIN}
             assert set(rest) <= known, words
+
+
+def test_the_suite_that_is_shown_is_one(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", (_ROOT / "docs" / "suites.md").read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "shown.toml").write_text(shown)
+    suite = read_suite(tmp_path / "shown.toml")
+    assert {entry.name for entry in suite.methods} >= {"covariance", "cryodrgn"}
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +178,14 @@ def test_tours_can_be_gone(tour: str, material: Path, tmp_path: Path, monkeypatc
             latents_of(Path("igg1d"))
         run(words)
     assert tour not in _TOURS[:3] or "ppca" in Path("report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_figures_that_are_shown_can_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (_ROOT / "docs" / "report.md").read_text()
+    (shown,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    Path("small.toml").write_text(_WITH_LATENTS)
+    run(["bench", "small.toml", "-o", "small"])
+    exec(compile(shown.replace('dataset="igg-1d"', 'dataset="igg-pseudo"'), "report.md", "exec"), {})
+    assert Path("latents.pdf").stat().st_size > 0

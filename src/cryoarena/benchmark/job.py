@@ -164,15 +164,22 @@ def _no_data(folder: SuiteFolder, data: Job) -> str | None:
 
 
 def _report(task: _Task) -> Ending:
-    # The page is above this package in the house, and is asked for as a user would.
-    words = ["report", str(task.folder.root), "-o", str(task.folder.report), "--overwrite"]
-    command = [sys.executable, "-m", "cryoarena.cli", *words]
+    folder = task.folder
+    trouble = _told_by_report(folder, str(folder.report))
+    if not trouble and folder.has_large_page:
+        trouble = _told_by_report(folder, f"{folder.site}/")
+    if trouble:
+        return "failed", trouble
+    folder.sign(task.job)
+    return "ok", ""
+
+
+def _told_by_report(folder: SuiteFolder, out: str) -> str:
+    """Write the page or site as a user would, since it is above this package in the house; return why it failed."""
+    command = [sys.executable, "-m", "cryoarena.cli", "report", str(folder.root), "-o", out, "--overwrite"]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     print(done.stderr, file=sys.stderr)
-    if done.returncode:
-        return "failed", done.stderr.strip().rpartition("\n")[2]
-    task.folder.sign(task.job)
-    return "ok", ""
+    return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
 
 
 _DO = {"data": _make, "limits": _limits, "run": _run, "score": _score, "report": _report}

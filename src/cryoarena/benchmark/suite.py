@@ -140,12 +140,14 @@ def read_suite(path: Path, _extended: tuple[Path, ...] = ()) -> Suite:
 
 
 def _joined(base: Suite, suite: Suite) -> Suite:
-    return Suite(
-        seeds=suite.seeds or base.seeds,
-        metrics=suite.metrics or base.metrics,
-        datasets=[*base.datasets, *suite.datasets],
-        methods=[*base.methods, *suite.methods],
-    )
+    # Both are valid; validated again, absolute paths would look like options that were given.
+    joined = {
+        "seeds": suite.seeds or base.seeds,
+        "metrics": suite.metrics or base.metrics,
+        "datasets": [*base.datasets, *suite.datasets],
+        "methods": [*base.methods, *suite.methods],
+    }
+    return base.model_copy(update=joined)
 
 
 def _absolute(entry: SuiteDataset, folder: Path) -> SuiteDataset:

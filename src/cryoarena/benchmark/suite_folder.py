@@ -2,7 +2,7 @@
 
 data/NAME-KEY/                      data sets
 results/NAME-KEY/METHOD-seedN-KEY/  results with their scores
-scores.csv  report.html  logs/
+scores.csv  report.html  logs/      and site/, where one page would be too large
 .suite/plan.json  done/KIND/KEY.json  alive/KIND-KEY.json  unused/  snakemake's own files
 """
 
@@ -18,6 +18,8 @@ from typing import Any
 from cryoarena.benchmark.plan import Job, Plan
 from cryoarena.files import read_json, write_json
 
+# A page that is larger opens slowly.
+LARGEST_PAGE_BYTES = 25_000_000
 _KEY = re.compile(r"-([0-9a-f]{12})$")
 
 # A job that is alive says so every few seconds; the clocks of a cluster may differ a little.
@@ -50,6 +52,16 @@ class SuiteFolder:
     def report(self) -> Path:
         """Return the page."""
         return self.root / "report.html"
+
+    @property
+    def site(self) -> Path:
+        """Return the folder of pages that is written where one page would be too large."""
+        return self.root / "site"
+
+    @property
+    def has_large_page(self) -> bool:
+        """Tell whether the page would open slowly."""
+        return self.report.stat().st_size > LARGEST_PAGE_BYTES
 
     @property
     def snakemake_log(self) -> Path:

@@ -40,4 +40,4 @@ def bench(
         print(f"{len(failed)} of {len(plan.jobs)} jobs failed: see `cryoarena status {out}`")
     print(f"scores in {folder.scores}")
     if folder.report.exists():
-        print(f"open {folder.report}")
+        print(f"open {folder.site / 'index.html' if folder.has_large_page else folder.report}")

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-_LARGEST_PAGE_BYTES = 25_000_000
-
 
 def report(
     directories: Annotated[
@@ -20,6 +18,7 @@ def report(
 
     Examples: [bold]cryoarena report bench -o report.html[/bold] · [bold]cryoarena report bench other -o site/[/bold]
     """
+    from cryoarena.benchmark.suite_folder import LARGEST_PAGE_BYTES
     from cryoarena.errors import UserError
     from cryoarena.report.page import write_report
     from cryoarena.report.site import write_site
@@ -40,5 +39,5 @@ def report(
     write_report(directories[0], path, umap)
     size = path.stat().st_size
     print(f"{out} ({size / 1e6:.1f} MB)")
-    if size > _LARGEST_PAGE_BYTES:
+    if size > LARGEST_PAGE_BYTES:
         print(f"This page is large; `-o {path.stem}/` writes a folder with a page per dataset.")
