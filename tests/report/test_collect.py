@@ -5,7 +5,8 @@ import pytest
 from report_bench import DATASET_ID, result_card
 
 from cryoarena.errors import UserError
-from cryoarena.report.collect import collect
+from cryoarena.report.collect import collect, distinct_names
+from cryoarena.report.scores import read_scores
 
 
 def put(folder: Path, name: str, data: object) -> None:
@@ -22,6 +23,28 @@ def test_results_are_matched_by_dataset_id(tmp_path: Path) -> None:
     assert group.dataset is not None
     assert group.dataset.path.name == "one"
     assert any("two" in note for note in collection.notes)
+
+
+def test_a_recipe_that_a_suite_has_twice_is_called_by_its_labels(tmp_path: Path) -> None:
+    for number, label in enumerate(("igg-1d", "igg-1d-carbon")):
+        identity = f"{number}" * 64
+        put(tmp_path / f"data/{label}-00000000000{number}", "dataset.json", {"id": identity, "name": "igg-1d"})
+        run = tmp_path / f"results/{label}-00000000000{number}/ppca-seed0-0123456789ab"
+        put(run, "result.json", result_card("ppca", "P") | {"dataset": {"name": "igg-1d", "id": identity}})
+        row = "igg-1d,ppca,old,pmn,standard/mean_1_10,62,ok"
+        (run / "scores.csv").write_text(f"dataset,method,run,metric,statistic,value,status\n{row}\n")
+    groups = collect(tmp_path).groups
+    assert [group.name for group in groups] == ["igg-1d", "igg-1d-carbon"]
+    assert distinct_names(groups) == ["igg-1d", "igg-1d-carbon"]
+    tables = [read_scores(group, []) for group in groups]
+    assert [table["dataset"].tolist() for table in tables] == [["igg-1d"], ["igg-1d-carbon"]]
+    assert tables[0]["run"].tolist() == ["ppca-seed0-0123456789ab"]
+
+
+def test_a_dataset_outside_a_suite_is_called_by_its_recipe(tmp_path: Path) -> None:
+    put(tmp_path / "made-0123456789ab", "dataset.json", {"id": DATASET_ID, "name": "one"})
+    put(tmp_path / "run", "result.json", result_card("ppca", "P"))
+    assert [group.name for group in collect(tmp_path).groups] == ["one"]
 
 
 def test_seeds_of_one_method_are_one_variant_and_repeats_of_a_seed_are_not(tmp_path: Path) -> None:

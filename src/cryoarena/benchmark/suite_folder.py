@@ -27,6 +27,11 @@ ALIVE_EVERY_S = 5.0
 _ALIVE_FOR_S = 30.0
 
 
+def without_key(name: str) -> str:
+    """Return what a suite calls a data set or a run, given the name of its folder; other names stay as they are."""
+    return _KEY.sub("", name)
+
+
 @dataclass(frozen=True)
 class SuiteFolder:
     """Paths in the folder of a suite."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryoarena.benchmark.suite_folder import without_key
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
 from cryoarena.report.run_names import name_runs
@@ -19,6 +20,13 @@ class DatasetFolder:
 
     path: Path
     info: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Return the label in a suite, whose folders are `data/LABEL-KEY`, elsewhere the name of the recipe."""
+        label = without_key(self.path.name)
+        in_suite = self.path.parent.name == "data" and label != self.path.name
+        return label if in_suite else str(self.info.get("name") or "unnamed dataset")
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -156,8 +164,10 @@ def _group(
     groups = []
     for identity, runs in members.items():
         dataset = by_id.get(identity)
-        name = str((dataset.info if dataset else runs[0][1].get("dataset") or {}).get("name") or "unnamed dataset")
-        if dataset is None:
+        if dataset is not None:
+            name = dataset.name
+        else:
+            name = str((runs[0][1].get("dataset") or {}).get("name") or "unnamed dataset")
             notes.append(f"The dataset folder of {name} is not below this folder: there is no truth to show.")
         group = [
             ResultFolder(path, info, variant, palette.index(variant), run)

@@ -107,7 +107,8 @@ def read_scores(group: Group, notes: list[str]) -> pd.DataFrame:
         if missing := {"metric", "statistic", "value", "status"} - set(table.columns):
             notes.append(f"{path.parent.name}/scores.csv has no column {', '.join(sorted(missing))}.")
             continue
-        tables.append(table.assign(label=result.label))
+        # As they are called now: a suite may have renamed what was scored under another label.
+        tables.append(table.assign(dataset=group.name, run=result.path.name, label=result.label))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 

@@ -28,10 +28,10 @@ class Entry:
 def write_site(directories: Sequence[Path], output: Path, umap: bool = False) -> None:
     """Write a folder of pages: `index.html`, `SUITE/index.html`, `SUITE/DATASET/index.html`, `SUITE/DATASET/RUN.html`.
 
-    SUITE and RUN are the names of the folders read, DATASET is the name of the dataset (with the beginning of its id
-    where several share a name): the address of a result changes only when its folder does. Beside the pages lie
-    `scores.csv` and, per dataset, a script for ChimeraX. Nothing is loaded from elsewhere and every link is relative,
-    so the folder can be opened from disk or put on any web server.
+    SUITE and RUN are the names of the folders read, DATASET is the label in the suite or the name of the dataset (with
+    the beginning of its id where several share a name): the address of a result changes only when its folder does.
+    Beside the pages lie `scores.csv` and, per dataset, a script for ChimeraX. Nothing is loaded from elsewhere and
+    every link is relative, so the folder can be opened from disk or put on any web server.
 
     Raises:
         UserError: when two suites have one name, a suite has no result, the folder cannot be written, or it holds
