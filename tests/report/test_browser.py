@@ -369,3 +369,44 @@ def test_dark_page_is_dark(chromium: webdriver.Chrome, page: Path) -> None:
         assert corner < 60 if scheme == "dark" else corner > 240
         none, most = (sum(chromium.execute_script(COLOUR, *cell)) for cell in ((3, 2), (2, 2)))
         assert none < most if scheme == "dark" else most < none
+
+
+INK = """
+    window.printed = null;
+    const ink = (canvas) => {
+      const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      let [colourful, dark, light] = [0, 0, 0];
+      for (let i = 0; i < data.length; i += 4) {
+        if (data[i + 3] < 200) continue;
+        const [low, high] = [Math.min(...data.slice(i, i + 3)), Math.max(...data.slice(i, i + 3))];
+        if (high - low > 60) colourful++;
+        else if (high < 90) dark++;
+        else if (low > 225) light++;
+      }
+      return { colourful, dark, light };
+    };
+    const drawn = () => [...document.querySelectorAll('.canvas-box canvas')].filter((canvas) => canvas.clientWidth);
+    matchMedia('print').addEventListener('change', (event) => {
+      if (event.matches) window.printed = drawn().map(ink);
+    });
+"""
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_paper_is_light_and_shows_what_was_never_scrolled_to(
+    chromium: webdriver.Chrome, page: Path, scheme: str
+) -> None:
+    feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+    resize(chromium, 1400)
+    chromium.get(page.as_uri())
+    wait(chromium, "return CryoArena.state.latent && CryoArena.state.confusion")
+    assert chromium.execute_script("return scrollY") == 0
+    chromium.execute_script(INK)
+    chromium.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    *confusion, latent = chromium.execute_script("return window.printed")
+    assert len(confusion) == 2
+    assert latent["colourful"] > 800
+    assert latent["dark"] > 50 > latent["light"]  # the names of the axes
+    assert all(matrix["colourful"] + matrix["dark"] > 10_000 for matrix in confusion)

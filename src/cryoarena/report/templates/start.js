@@ -22,23 +22,28 @@ const CryoArena = {
   },
 
   onTheme(callback) {
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", callback);
+    matchMedia("screen and (prefers-color-scheme: dark)").addEventListener("change", callback);
   },
 
-  /** Run `start` once, when `element` comes near the screen (or the page is printed). */
+  /** Run `start` once: when `element` comes near the screen, or the browser has nothing else to do; print shows all. */
   whenNear(element, start) {
-    let started = false;
+    let started = null;
     const once = () => {
-      if (started) return;
-      started = true;
       observer.disconnect();
-      start();
+      started ??= Promise.resolve(start());
+      return started;
     };
     const observer = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && once(), {
       rootMargin: "400px",
     });
     observer.observe(element);
-    addEventListener("beforeprint", once);
+    CryoArena.whenIdle(once);
+  },
+
+  /** Do one thing after another, in the order in which they were asked for, whenever the browser is idle. */
+  whenIdle(act) {
+    const idle = new Promise((resolve) => (window.requestIdleCallback ?? setTimeout)(resolve));
+    CryoArena.idle = Promise.all([CryoArena.idle, idle]).then(act);
   },
 
   ticks(low, high, about) {
