@@ -1,9 +1,9 @@
-"""Read pickled arrays without running anything: the only pickles in use, cryoDRGN's, hold plain arrays."""
+"""Read pickled arrays without running anything: the only pickles in use, those of other programs, hold little else."""
 
 import io
 import math
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from cryoarena.errors import UserError
 
 _KINDS = "fiub"
+
+Records = Mapping[tuple[str, str], Callable[..., Any]]
 
 
 def read_array_pickle(path: Path) -> Any:
@@ -44,14 +46,30 @@ def read_array_dict(path: Path) -> dict[str, Any]:
     return dict(next(_pickles(path, _built_dict)))
 
 
-def _pickles(path: Path, build: Callable[[Any], Any] | None = None) -> Iterator[Any]:
+def check_pickle(path: Path, also: Records | None = None) -> Any:
+    """Look at a pickle that another program is going to open, without running anything.
+
+    Args:
+        path: of the file; as `pickle.load` does, only its first pickle is read.
+        also: what stands for other names (module, name) than those of numpy; it must do no harm whatever it is given.
+
+    Returns:
+        What the pickle holds, with records in place of arrays.
+
+    Raises:
+        UserError: when the file is missing, damaged or asks for anything else, which the program would run.
+    """
+    return next(_pickles(path, lambda content: content, also))
+
+
+def _pickles(path: Path, build: Callable[[Any], Any] | None = None, also: Records | None = None) -> Iterator[Any]:
     if not path.is_file():
         raise UserError(f"{path} does not exist")
     stream = io.BytesIO(path.read_bytes())
     more = True
     while more:
         try:
-            content = (build or _built)(_Unpickler(stream).load())
+            content = (build or _built)(_Unpickler(stream, also or {}).load())
         except UserError as error:
             raise UserError(f"{path} {error}") from None
         # A damaged or hostile pickle can make the unpickler raise almost anything.
@@ -116,6 +134,10 @@ def _no_bytes() -> bytes:
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, stream: io.BytesIO, also: Records) -> None:
+        super().__init__(stream)
+        self._also = also
+
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         family = module.replace("numpy._core", "numpy.core")
         known: dict[tuple[str, str], Callable[..., Any]] = {
@@ -126,6 +148,7 @@ class _Unpickler(pickle.Unpickler):
             ("numpy.core.numeric", "_frombuffer"): _frombuffer,
             ("_codecs", "encode"): _latin1,
             ("__builtin__", "bytes"): _no_bytes,
+            **self._also,
         }
         if (family, name) not in known:
             raise UserError(f"asks for {module}.{name}; only plain arrays are read from a pickle")

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+from cryoarena.benchmark.import_result import import_result
 from cryoarena.errors import UserError
+from cryoarena.methods.base import methods
 from cryoarena.methods.external.cryodrgn.output_folder import last_whole_epoch
 from cryoarena.methods.external.cryodrgn.program import ImportOptions
 from cryoarena.methods.external.cryodrgn.read_output import read_output
@@ -135,6 +138,29 @@ def test_a_hostile_pickle_is_told_and_not_run(
     assert not (tmp_path / "run").exists()
 
 
+def test_hostile_weights_are_told_and_not_given_to_the_program(
+    folder: Path, dataset: Path, tmp_path: Path, particles: ParticleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of cryoDRGN what it does first: to open the weights, whatever they hold."""
+    decoder = "cryoarena.methods.external.cryodrgn.decoder"
+    monkeypatch.setattr("cryoarena.methods.external.tool.Tool.require", lambda self: Path("/opt/bin"))
+    monkeypatch.setattr(f"{decoder}.run_program", lambda command, *_: torch.load(command.words[2], weights_only=False))
+    found = read(folder, particles)
+    torch.save({"model_state_dict": Hostile(tmp_path / "run")}, folder / "weights.10.pkl")
+    with pytest.raises(UserError, match=r"weights.10.pkl holds something else than tensors, .* asks for posix.mkdir"):
+        import_result("cryodrgn", folder, dataset, tmp_path / "result")
+    assert not (tmp_path / "result").exists()
+    (tmp_path / "model").mkdir()
+    found.save(tmp_path / "model")
+    loaded = methods.get("cryodrgn").load(tmp_path / "model", particles)
+    with pytest.raises(UserError, match=r"model/weights.pkl holds something else than tensors"):
+        loaded.volumes_at(found.embedding[:1])
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(FileExistsError):
+        torch.load(folder / "weights.10.pkl", weights_only=False)
+        torch.load(folder / "weights.10.pkl", weights_only=False)
+
+
 def test_filtered_particles_are_matched_and_told(folder: Path, dataset: Path, particles: ParticleSet) -> None:
     kept = np.array([5, 3, 40, 17])
     (folder.parent / "ind.pkl").write_bytes(pickle.dumps(kept))
@@ -199,9 +225,10 @@ def test_folders_of_something_else(folder: Path, dataset: Path, particles: Parti
     (folder / "config.yaml").write_text("seed: 1\n")
     with pytest.raises(UserError, match=r"config.yaml is damaged or of another program than cryoDRGN"):
         read(folder, particles)
-    (folder / "config.yaml").write_text("!!python/object/apply:os.mkdir [run]\n")
+    (folder / "config.yaml").write_text(f"!!python/object/apply:os.mkdir [{folder / 'run'}]\n")
     with pytest.raises(UserError, match=r"config.yaml is damaged or of another program than cryoDRGN"):
         read(folder, particles)
+    assert not (folder / "run").exists()
     (folder / "config.yaml").unlink()
     with pytest.raises(UserError, match=r"is no output folder of cryoDRGN: it has no config.yaml"):
         read(folder, particles)

@@ -1,7 +1,9 @@
 """OPUS-DSD: folders written as its code (alncat/opusDSD 595c28d) does; its own commands where it is installed."""
 
 import argparse
+import os
 import pickle
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,12 @@ def write_log(folder: Path, **changed: object) -> None:
     )
 
 
+def write_config(path: Path, **more: object) -> None:
+    """Write what commands.train_multi writes: the arguments, and when it began."""
+    config = {"dataset_args": {"norm": [0, np.float32(1.5)]}, "model_args": {"zdim": ZDIM, "Apix": 1.5}, **more}
+    path.write_bytes(pickle.dumps(config) + pickle.dumps({"time": datetime(2026, 1, 2)}))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, particles: ParticleSet, order: np.ndarray, latents: np.ndarray) -> Path:
     write_star(tmp_path / "given.star", particles.subset(order))
@@ -68,7 +76,7 @@ def folder(tmp_path: Path, particles: ParticleSet, order: np.ndarray, latents: n
     # Interrupted while the weights of the last epoch were written.
     write_latents(out / "z.3.pkl", -latents)
     (out / "weights.3.pkl").write_bytes((out / "weights.2.pkl").read_bytes()[:-100])
-    (out / "config.pkl").write_bytes(b"never opened")
+    write_config(out / "config.pkl")
     return out
 
 
@@ -178,6 +186,39 @@ def test_the_generator_is_asked_for_maps(
         for wanted in (latents[:1], latents[3:6]):
             expected = [place_map(np.full((6, 6, 6), z[0], np.float32), BOX_PX) for z in wanted]
             np.testing.assert_allclose(result.volumes_at(wanted), expected, atol=1e-5)
+
+
+class Hostile:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> object:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_hostile_files_are_told_and_not_given_to_the_program(
+    folder: Path, particles: ParticleSet, latents: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_both(command: Command, *_: object) -> None:
+        """Do what the program does first."""
+        words = list(command.words)
+        pickle.loads(words[words.index("-c") + 1].read_bytes())
+        torch.load(words[words.index("--load") + 1], weights_only=False)
+
+    monkeypatch.setattr("cryoarena.methods.external.opusdsd.decoder.run_program", open_both)
+    monkeypatch.setattr("cryoarena.methods.external.opusdsd.decoder.has_gpu", lambda: True)
+    monkeypatch.setattr("cryoarena.methods.external.tool.Tool.require", lambda self: Path("/opt/bin"))
+    found = read_output(folder, particles, ImportOptions())
+    write_config(folder / "config.pkl", seed=Hostile(tmp_path / "run"))
+    with pytest.raises(UserError, match=r"config\.pkl asks for posix\.mkdir; only plain arrays"):
+        found.volumes_at(latents[:1])
+    write_config(folder / "config.pkl")
+    torch.save({"model_state_dict": Hostile(tmp_path / "run")}, folder / "weights.2.pkl")
+    with pytest.raises(UserError, match=r"weights\.2\.pkl holds something else than tensors, .* asks for posix\.mkdir"):
+        found.volumes_at(latents[:1])
+    assert not (tmp_path / "run").exists()
 
 
 def test_folders_that_will_not_do(folder: Path, particles: ParticleSet, tmp_path: Path, latents: np.ndarray) -> None:

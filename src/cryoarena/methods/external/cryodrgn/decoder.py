@@ -12,6 +12,7 @@ from cryoarena.files import read_json, write_json
 from cryoarena.methods.external.cryodrgn.program import CRYODRGN
 from cryoarena.methods.external.decoded import DecodedReconstruction, require_files, saved_latents
 from cryoarena.methods.external.run_program import Command, run_program
+from cryoarena.methods.external.safe_torch import read_torch
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.filters import fourier_resize_volume
 from cryoarena.volumes.mrc import read_volume
@@ -25,7 +26,7 @@ class Decoder:
 
     Attributes:
         configuration: config.yaml.
-        weights: checkpoint, which only cryoDRGN itself opens.
+        weights: checkpoint, which cryoDRGN would open whatever it runs.
         opposite: whether it was trained on images of the sign opposite to that of the dataset.
         box_px, pixel_size_A: of the dataset.
     """
@@ -40,9 +41,10 @@ class Decoder:
         """Return the maps (k, D, D, D) at latents (k, d), in the box of the dataset.
 
         Raises:
-            UserError: when cryoDRGN is not installed.
+            UserError: when the weights hold something else than tensors, or cryoDRGN is not installed.
             ProgramFailed: when it fails.
         """
+        read_torch(self.weights)
         executables = CRYODRGN.require()
         with tempfile.TemporaryDirectory(prefix="cryoarena-cryodrgn-") as name:
             folder = Path(name)

@@ -15,7 +15,9 @@ from cryoarena.methods.external.gpu import has_gpu
 from cryoarena.methods.external.opusdsd.place_map import place_map
 from cryoarena.methods.external.opusdsd.program import OPUSDSD
 from cryoarena.methods.external.run_program import Command, run_program
+from cryoarena.methods.external.safe_torch import read_torch
 from cryoarena.particles.particle_set import ParticleSet
+from cryoarena.particles.safe_pickle import check_pickle
 from cryoarena.volumes.mrc import read_volume
 
 _CONFIGURATION, _WEIGHTS, _DECODER = "config.pkl", "weights.pkl", "decoder.json"
@@ -28,7 +30,7 @@ class Decoder:
     """Where the files of a decoder are, and what its maps are to become.
 
     Attributes:
-        configuration: config.pkl, which only OPUS-DSD itself opens.
+        configuration: config.pkl, which OPUS-DSD would open whatever it runs.
         weights: checkpoint, likewise.
         opposite: whether protein is negative in its maps.
         box_px, pixel_size_A: of the dataset.
@@ -44,9 +46,11 @@ class Decoder:
         """Return the maps (k, D, D, D) at latents (k, d), in the box of the dataset.
 
         Raises:
-            UserError: when OPUS-DSD is not installed, or there is no GPU.
+            UserError: when a file holds something else than arrays, OPUS-DSD is not installed, or there is no GPU.
             ProgramFailed: when it fails.
         """
+        check_pickle(self.configuration)
+        read_torch(self.weights)
         executables = OPUSDSD.require()
         if not has_gpu():
             raise UserError(

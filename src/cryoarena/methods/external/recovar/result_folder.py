@@ -61,7 +61,7 @@ def is_finished(folder: Path) -> bool:
 
 
 def read_pipeline(folder: Path) -> Pipeline:
-    """Read what a folder tells of the run. Its pickles are left to RECOVAR.
+    """Read what a folder tells of the run; its pickles are not opened.
 
     Raises:
         UserError: when it is of another program or command, of RECOVAR before 1.0, or not complete.

@@ -14,6 +14,7 @@ from cryoarena.methods.external.decoded import DecodedReconstruction, saved_late
 from cryoarena.methods.external.gpu import has_gpu
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.map_files import MapFiles
+from cryoarena.methods.external.recovar.check_model import check_model
 from cryoarena.methods.external.recovar.program import RECOVAR
 from cryoarena.methods.external.recovar.result_folder import DOWNSAMPLED, Pipeline, read_pipeline
 from cryoarena.methods.external.run_program import Command, run_program
@@ -68,13 +69,18 @@ class StateMaker:
         """Return the maps (k, D, D, D) at latents (k, d), in the box of the dataset.
 
         Raises:
-            UserError: when RECOVAR is not installed.
+            UserError: when a file holds something else than arrays and plain values, or RECOVAR is not installed.
             ProgramFailed: when it fails.
         """
-        executables = RECOVAR.require()
         with tempfile.TemporaryDirectory(prefix="cryoarena-recovar-") as name:
             folder = Path(name)
-            words = state_command(self.pipeline.folder.absolute(), "states", "z.txt", has_gpu())
+            check_model(self.pipeline.folder / "model", folder)
+            executables = RECOVAR.require()
+            # RECOVAR looks for what it was given beside a folder of the same name: nobody can know this one.
+            pipeline = Path(tempfile.mkdtemp(dir=folder))
+            for part in ("model", "job.json"):
+                (pipeline / part).symlink_to((self.pipeline.folder / part).absolute())
+            words = state_command(pipeline, "states", "z.txt", has_gpu())
             words += write_latents(folder / "z.txt", latents)
             words += self._images(folder)
             run_program(Command(words), executables, folder, folder / "log.txt")
