@@ -128,6 +128,18 @@ def test_large_data_ask_for_more() -> None:
     assert all(paper[cell][0] > small[cell][0] and paper[cell][1] > small[cell][1] for cell in small)
 
 
+def test_jobs_ask_for_the_gpu_that_they_need(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    more = [("opusdsd", "cpu"), ("ppca", "cuda"), ("cryodrgn", "cpu")]
+    file.write_text(SMALL + "".join(f'[[methods]]\nname = "{name}"\ndevice = "{device}"\n' for name, device in more))
+    plan = make_plan(read_suite(file), file, "")
+    run, score = ([job.asks.gpus for job in plan.of_kind(kind)] for kind in ("run", "score"))
+    # consensus, opusdsd, ppca, cryodrgn; ppca is told to compute on a GPU, opusdsd cannot even make maps without.
+    assert run == [0, 1, 1, 0]
+    assert score == [0, 1, 0, 0]
+    assert {job.asks.gpus for kind in ("data", "limits", "report") for job in plan.of_kind(kind)} == {0}
+
+
 def test_files_among_the_options_are_those_beside_the_file(tmp_path: Path) -> None:
     text = SMALL.replace('"igg-pseudo"', '"igg-pseudo"\nrealism = { noise = "noise.csv", ice_nm = 3.0 }')
     text += '[[methods]]\nname = "relion-multibody"\noptions = { bodies = "bodies.star", classes = 2 }\n'

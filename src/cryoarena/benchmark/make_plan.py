@@ -162,7 +162,10 @@ def _run_job(data: Job, size: _Size, entry: SuiteMethod, seed: int) -> Job:
 
 def _score_job(run: Job, limits: Job, size: _Size, chosen: dict[str, dict[str, Any]]) -> Job:
     key = key_of([run.key, limits.key, chosen, code_version("score")])
-    return Job("score", key, run.label, run.folder, (run.identity, limits.identity), asks=size.asks(_JUDGING))
+    # A program that cannot do without a GPU may need it for the maps that are judged, too.
+    gpus = run.asks.gpus if run.work["method"]["needs_gpu"] else 0
+    asks = size.asks(_JUDGING, gpus=gpus)
+    return Job("score", key, run.label, run.folder, (run.identity, limits.identity), asks=asks)
 
 
 def _tools(suite: Suite, file: Path) -> list[Any]:
