@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,13 @@ def write_bench(folder: Path) -> Path:
     write_result(results / "ppca", "ppca", "Probabilistic PCA", circle, 0.7)
     write_result(results / "consensus", "consensus", "Consensus", np.zeros((PARTICLES, 1)), 0.0)
     return folder
+
+
+def add_dataset(bench: Path, name: str) -> None:
+    """Copy dataset and results of the bench under another name and id."""
+    for folder in ("datasets", "results"):
+        shutil.copytree(bench / folder / "turning-arm", bench / folder / name)
+    own = {"id": name, "name": name}
+    for path in [bench / "datasets" / name / "dataset.json", *bench.glob(f"results/{name}/*/result.json")]:
+        info = json.loads(path.read_text())
+        _write_json(path, info | (own if "recipe" in info else {"dataset": own}))

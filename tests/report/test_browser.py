@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from report_bench import add_dataset
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -16,6 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from cryoarena.report import write_report
+from cryoarena.report.site import write_site
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -97,6 +99,17 @@ def picture(browser: webdriver.Chrome, selector: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(element.screenshot_as_png)).convert("RGB")).astype(int)
 
 
+def complaints(browser: webdriver.Chrome) -> list[dict[str, object]]:
+    """Return the errors and warnings on the console since it was last read."""
+    return [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def covered(browser: webdriver.Chrome, view: str) -> float:
+    """Return the share of a 3-D view that differs from its background."""
+    image = picture(browser, view)
+    return float((np.abs(image - image[2, 2]).sum(axis=2) > 30).mean())
+
+
 def set_range(browser: webdriver.Chrome, selector: str, value: float) -> None:
     browser.execute_script(
         "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
@@ -109,12 +122,58 @@ def set_range(browser: webdriver.Chrome, selector: str, value: float) -> None:
 @pytest.mark.parametrize("width", [1400, 400])
 def test_page_opens_without_errors_or_overflow(chromium: webdriver.Chrome, page: Path, width: int) -> None:
     browser = opened(chromium, page, width)
-    severe = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    assert severe == []
+    assert complaints(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     broken = "return [...document.images].filter(i => !i.hidden && !(i.complete && i.naturalWidth)).length"
     assert browser.execute_script(broken) == 0
     assert browser.execute_script("return document.images.length") >= 3 * 12 + 3
+
+
+@pytest.fixture(scope="module")
+def site(bench: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    write_site([Path(shutil.copytree(bench, folder / "suite"))], folder / "site")
+    return folder / "site"
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.parametrize("name", ["index", "suite/index", "suite/turning-arm/index", "suite/turning-arm/ppca"])
+def test_pages_of_a_site_open_without_errors_or_overflow(
+    chromium: webdriver.Chrome, site: Path, name: str, width: int
+) -> None:
+    address = site / f"{name}.html"
+    if name == "suite/turning-arm/index":
+        opened(chromium, address, width)
+    else:
+        resize(chromium, width)
+        chromium.get_log("browser")
+        chromium.get(address.as_uri())
+    assert complaints(chromium) == []
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+    assert chromium.find_element(By.CSS_SELECTOR, "h1").text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1400, 400])
+def test_the_first_views_of_many_are_drawn_again(
+    chromium: webdriver.Chrome, bench: Path, tmp_path: Path, width: int
+) -> None:
+    """Browsers keep 16 WebGL contexts; six datasets have eighteen views."""
+    many = Path(shutil.copytree(bench, tmp_path / "many"))
+    for number in range(5):
+        add_dataset(many, f"z{number}")
+    write_report(many, tmp_path / "many.html")
+    resize(chromium, width)
+    chromium.get_log("browser")
+    chromium.get((tmp_path / "many.html").as_uri())
+    for key in (*range(6), *reversed(range(6))):
+        show(chromium, f"#d{key}-maps")
+        wait(chromium, f"return document.querySelectorAll('#d{key}-maps .gl canvas').length === 3")
+        assert chromium.execute_script("return document.querySelectorAll('.gl canvas').length") <= 16
+        if key == 5:
+            assert not chromium.find_elements(By.CSS_SELECTOR, "#d0-maps .gl canvas")
+    WebDriverWait(chromium, 90, 0.5).until(lambda browser: 0.03 < covered(browser, "#d0-maps .gl") < 0.8)
+    assert complaints(chromium) == []
 
 
 def test_all_views_show_a_surface_and_follow_the_slider(chromium: webdriver.Chrome, page: Path) -> None:
@@ -122,9 +181,7 @@ def test_all_views_show_a_surface_and_follow_the_slider(chromium: webdriver.Chro
     show(browser, "section.viewers")
     views = [f'.view[data-column="{column}"] .gl' for column in range(3)]
     before = [picture(browser, view) for view in views]
-    for image in before:
-        covered = np.abs(image - image[2, 2]).sum(axis=2) > 30
-        assert 0.03 < covered.mean() < 0.8
+    assert all(0.03 < covered(browser, view) < 0.8 for view in views)
     projection = "return document.querySelector('.view[data-column=\"1\"] .projection').src"
     first = browser.execute_script(projection)
     set_range(browser, ".conformation", 3)
@@ -222,8 +279,7 @@ def test_slices_follow_the_sliders_and_differences_show_what_is_missing(chromium
     press(browser, "difference")
     missing = [np.percentile(image[..., 0] - image[..., 2], 99) for image in (picture(browser, s) for s in slices[1:])]
     assert missing[1] > 1.3 * missing[0]  # the consensus lacks more of the arm than ppca
-    severe = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    assert severe == []
+    assert complaints(browser) == []
 
 
 def test_points_are_drawn_and_answer_the_pointer(chromium: webdriver.Chrome, page: Path) -> None:
@@ -270,7 +326,7 @@ def test_figures_are_saved_as_shown(chromium: webdriver.Chrome, page: Path) -> N
         saved = browser.execute_script("return CryoArena.state.saved")
         assert (saved["name"], saved["type"]) == (name, kind)
         assert saved["size"] > 150
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert complaints(browser) == []
 
 
 CELL = """
@@ -354,7 +410,7 @@ def test_without_webgl_the_projections_remain(page: Path, tmp_path: Path) -> Non
         assert not browser.find_element(By.CSS_SELECTOR, ".gl").is_displayed()
         assert picture(browser, ".view .projection").max() > 150
         assert picture(browser, ".view .slice").max() > 120
-        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+        assert complaints(browser) == []
     finally:
         browser.quit()
 

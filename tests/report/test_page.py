@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from report_bench import add_dataset
 
 from cryoarena.errors import UserError
 from cryoarena.report import write_report
@@ -159,12 +160,7 @@ def test_a_result_that_lacks_particles_says_so(own_bench: Path) -> None:
 
 
 def test_lacking_particles_are_told_beside_the_mean_over_datasets(own_bench: Path) -> None:
-    for folder in ("datasets", "results"):
-        shutil.copytree(own_bench / folder / "turning-arm", own_bench / folder / "other")
-    for path in [own_bench / "datasets/other/dataset.json", *own_bench.glob("results/other/*/result.json")]:
-        info = json.loads(path.read_text())
-        changed = {"id": "other", "name": "other"}
-        path.write_text(json.dumps(info | (changed if "recipe" in info else {"dataset": changed})))
+    add_dataset(own_bench, "other")
     path = own_bench / "results/other/ppca/scores.csv"
     pd.read_csv(path).assign(dataset="other", coverage=0.9, particles=2000).to_csv(path, index=False)
     of_all = page(own_bench).split("<h2>Over all datasets</h2>")[1].split("</section>")[0]
