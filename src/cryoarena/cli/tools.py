@@ -25,14 +25,14 @@ def list_tools(
         with waiting.status(f"testing {tool.title}"):
             now = condition(tool)
         folder = "" if now.folder is None else str(now.folder)
-        rows.append((name, tool.version, now.version, folder, now.trouble))
+        rows.append((name, tool.version, now.version, folder, now.trouble, now.is_wanted))
     if as_json:
-        keys = ("tool", "wanted", "version", "folder", "trouble")
+        keys = ("tool", "wanted", "version", "folder", "trouble", "is_wanted")
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
         return
     table = Table("tool", "wanted", "version", "found in", "self-test", title="outside programs")
-    for *row, trouble in rows:
-        table.add_row(*row, trouble or "passes")
+    for *row, trouble, is_wanted in rows:
+        table.add_row(*row, trouble or ("passes" if is_wanted else "passes; not tried with this version"))
     Console().print(table)
 
 

@@ -1,9 +1,12 @@
 """Where a tool is looked for, and what is said of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cryoarena.cli.main import app
 from cryoarena.errors import UserError
 from cryoarena.methods.external.installation import condition, install, tools
 from cryoarena.methods.external.tool import INSTALLED, Tool
@@ -70,6 +73,24 @@ def test_condition_tells_version_and_why_a_self_test_fails(tmp_path: Path, monke
     assert "no GPU" in now.trouble
     monkeypatch.setenv("CRYOARENA_TOOL_A_TOOL", str(tmp_path))
     assert "there is no a-tool" in condition(TOOL).trouble
+
+
+def test_the_table_tells_what_is_there_missing_and_of_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("PATH", str(put_tool(tmp_path / "bin", "echo v 1.2-commit-3f")), prepend=":")
+    wanted = {"new": "1.20", "same": "1.2", "gone": "7"}
+    known = {name: replace(TOOL, name=name, version=version) for name, version in wanted.items()}
+    known["gone"] = replace(known["gone"], program="is-not-there")
+    monkeypatch.setattr("cryoarena.methods.external.installation.tools", lambda: known)
+    printed = CliRunner().invoke(app, ["tools", "list"]).output
+    cells = {name: next(line for line in printed.splitlines() if f" {name} " in line) for name in wanted}
+    assert "1.2-commit-3f" in cells["same"]
+    assert str(tmp_path / "bin") in cells["same"]
+    assert cells["same"].rstrip("│ ").endswith("passes")
+    assert "passes; not tried with this version" in cells["new"]
+    assert "ATool is not installed; install the package a-tool" in cells["gone"]
 
 
 def test_an_installation_is_a_new_environment_and_a_failed_one_is_none(

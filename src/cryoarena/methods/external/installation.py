@@ -23,11 +23,13 @@ class Condition:
         folder: of its programs, or None where it is not installed.
         version: that it tells, or "".
         trouble: why it cannot be used, or "".
+        is_wanted: whether it is the version that the adapter was written for.
     """
 
     folder: Path | None
     version: str
     trouble: str
+    is_wanted: bool = False
 
 
 def tools() -> dict[str, Tool]:
@@ -50,7 +52,9 @@ def condition(tool: Tool) -> Condition:
         _output(tool.self_test, folder)
     except (ProgramFailed, OSError) as error:
         return Condition(folder, version, str(error))
-    return Condition(folder, version, "")
+    # Builds may add to the version: 3.1.3-commit-….
+    is_wanted = re.match(rf"{re.escape(tool.version)}(?!\d)", version) is not None
+    return Condition(folder, version, "", is_wanted)
 
 
 def install(tool: Tool) -> Path:
