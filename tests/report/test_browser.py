@@ -13,7 +13,9 @@ from report_bench import add_dataset
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from cryoarena.report import write_report
@@ -298,6 +300,45 @@ def test_points_are_drawn_and_answer_the_pointer(chromium: webdriver.Chrome, pag
     )
     assert "particle" in browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
     assert "psi" in browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
+
+
+def press_key(browser: webdriver.Chrome, selector: str, key: str) -> None:
+    browser.execute_script("document.querySelector(arguments[0]).focus({preventScroll: true})", selector)
+    ActionChains(browser).send_keys(key).perform()
+
+
+def test_arrow_keys_go_from_point_to_point(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    show(browser, "section.latent")
+    canvas, tip, ring = (f".scatter {part}" for part in ("canvas", ".tip", ".ring"))
+    place = "const r = document.querySelector(arguments[0]).getBoundingClientRect(); return [r.left, -r.top]"
+    seen = []
+    for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.ARROW_DOWN):
+        press_key(browser, canvas, key)
+        seen.append((browser.find_element(By.CSS_SELECTOR, tip).text, browser.execute_script(place, ring)))
+    (first, _), (second, _), (third, _), (back, _), (above, _), (below, _) = seen
+    assert all("particle" in text and "psi" in text for text, _ in seen)
+    assert len({first, second, third, above}) == 4
+    assert (back, below) == (second, second)
+    x = [at[0] for _, at in seen[:3]]
+    assert x == sorted(x)
+    assert seen[4][1][1] >= seen[3][1][1]  # upwards
+    press_key(browser, canvas, Keys.ESCAPE)
+    assert not browser.find_element(By.CSS_SELECTOR, tip).is_displayed()
+    assert not browser.find_element(By.CSS_SELECTOR, ring).is_displayed()
+
+
+def test_arrow_keys_go_from_cell_to_cell(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    canvas, tip = (f'.confusion-plot[data-series="1"] {part}' for part in ("canvas", ".tip"))
+    told = []
+    for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_UP):
+        press_key(browser, canvas, key)
+        told.append(browser.find_element(By.CSS_SELECTOR, tip).text.splitlines()[0].split(":")[0])
+    cells = [(0, 0), (0, 1), (1, 1), (1, 0), (1, 0), (0, 0)]
+    assert told == [f"state {state} in class matched with {match}" for state, match in cells]
+    press_key(browser, canvas, Keys.ESCAPE)
+    assert not browser.find_element(By.CSS_SELECTOR, tip).is_displayed()
 
 
 def test_curve_selector_changes_the_plot(chromium: webdriver.Chrome, page: Path) -> None:

@@ -60,13 +60,15 @@
       plot.mean = await CryoArena.unpack(data.mean, Float32Array);
       plot.spread = data.spread ? await CryoArena.unpack(data.spread, Float32Array) : null;
       for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, (event) => point(plot, event));
+      canvas.addEventListener("keydown", (event) => CryoArena.onKey(event, (right, up) => step(plot, right, up), () => tell(plot, null)));
+      canvas.addEventListener("blur", () => tell(plot, null));
       // After a tap the finger leaves at once; the answer stays until the next tap.
       figure.addEventListener("save-data", (event) => {
         const [states, k] = [data.states, data.states.length];
         const rows = states.map((state, i) => [state, ...plot.mean.slice(i * k, (i + 1) * k)]);
         event.detail(`confusion ${data.label}`, [["true state", ...states.map((state) => `matched with ${state}`)], ...rows]);
       });
-      canvas.addEventListener("pointerleave", (event) => event.pointerType === "touch" || point(plot, null));
+      canvas.addEventListener("pointerleave", (event) => event.pointerType === "touch" || tell(plot, null));
       return plot;
     }
 
@@ -133,22 +135,31 @@
       g.translate(-11, -MARGIN.top - l.side / 2);
     }
 
-    /** Outline the cell under the pointer and say what it holds. */
+    /** Tell of the cell under the pointer. */
     function point(plot, event) {
       const l = layout(plot);
-      const before = String(plot.at);
-      plot.at = null;
-      if (event) {
-        const box = plot.canvas.getBoundingClientRect();
-        const j = Math.floor((event.clientX - box.left - MARGIN.left) / l.cell);
-        const i = Math.floor((event.clientY - box.top - MARGIN.top) / l.cell);
-        if (Math.min(i, j) >= 0 && Math.max(i, j) < l.k) plot.at = [i, j];
-      }
-      if (String(plot.at) === before) return;
+      const box = plot.canvas.getBoundingClientRect();
+      const j = Math.floor((event.clientX - box.left - MARGIN.left) / l.cell);
+      const i = Math.floor((event.clientY - box.top - MARGIN.top) / l.cell);
+      tell(plot, Math.min(i, j) >= 0 && Math.max(i, j) < l.k ? [i, j] : null);
+    }
+
+    /** Tell of the cell beside the last one; the first is the upper left. */
+    function step(plot, right, up) {
+      const last = layout(plot).k - 1;
+      const [i, j] = plot.at ?? [up, -right];
+      tell(plot, [i - up, j + right].map((at) => Math.max(0, Math.min(last, at))));
+    }
+
+    /** Outline a cell and say what it holds; nothing for null. */
+    function tell(plot, cell) {
+      if (String(cell) === String(plot.at)) return;
+      plot.at = cell;
       draw(plot);
-      plot.tip.hidden = !plot.at;
-      if (!plot.at) return;
-      const [i, j] = plot.at;
+      plot.tip.hidden = !cell;
+      if (!cell) return;
+      const [i, j] = cell;
+      const l = layout(plot);
       plot.tip.replaceChildren(...describe(plot, l, i, j));
       const [x, y] = [MARGIN.left + (j + 0.5) * l.cell, MARGIN.top + i * l.cell];
       plot.tip.style.left = `${Math.max(0, Math.min(x - plot.tip.offsetWidth / 2, l.width - plot.tip.offsetWidth))}px`;

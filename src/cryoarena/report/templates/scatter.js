@@ -65,6 +65,7 @@
         axes.push({ name: `true ${cv.name}`, q, low: cv.low, high: cv.high, cv: true });
       });
       const plot = { figure, data, axes, canvas: figure.querySelector("canvas"), tip: figure.querySelector(".tip") };
+      Object.assign(plot, { ring: figure.querySelector(".ring"), at: -1 });
       plot.x = Math.max(0, axes.findIndex((axis) => axis.name === "UMAP 1"));
       plot.y = axes.length > 1 ? plot.x + 1 : 0;
       for (const which of ["x", "y"]) {
@@ -73,12 +74,14 @@
         select.value = plot[which];
         select.addEventListener("change", () => {
           plot[which] = Number(select.value);
+          tell(plot, -1);
           draw(plot);
         });
       }
       figure.querySelector(".axes-choice").hidden = axes.length < 2;
       plot.canvas.addEventListener("pointermove", (event) => hover(plot, event));
-      plot.canvas.addEventListener("pointerleave", () => (plot.tip.hidden = true));
+      plot.canvas.addEventListener("keydown", (event) => CryoArena.onKey(event, (right, up) => step(plot, right, up), () => tell(plot, -1)));
+      for (const kind of ["pointerleave", "blur"]) plot.canvas.addEventListener(kind, () => tell(plot, -1));
       return plot;
     }
 
@@ -192,23 +195,57 @@
       g.stroke();
     }
 
+    const placeOf = (l, i) => [l.toX(l.ax, l.ax.q[i]), l.toY(l.ay, l.ay.q[i])];
+
+    /** Particles whose points are drawn inside the frame. */
+    function* shown(l) {
+      for (let i = 0; i < payload.n; i++) {
+        if (l.ax.q[i] === MISSING || l.ay.q[i] === MISSING) continue;
+        const [x, y] = placeOf(l, i);
+        if (Math.abs(x - l.cx) <= l.inner.w / 2 && Math.abs(y - l.cy) <= l.inner.h / 2) yield i;
+      }
+    }
+
+    /** Tell of the point that is nearest to the pointer. */
     function hover(plot, event) {
       const l = layout(plot);
       const box = plot.canvas.getBoundingClientRect();
       const [mx, my] = [event.clientX - box.left, event.clientY - box.top];
       let best = -1;
       let nearest = 144;
-      for (let i = 0; i < payload.n; i++) {
-        if (l.ax.q[i] === MISSING || l.ay.q[i] === MISSING) continue;
-        const distance = (l.toX(l.ax, l.ax.q[i]) - mx) ** 2 + (l.toY(l.ay, l.ay.q[i]) - my) ** 2;
+      for (const i of shown(l)) {
+        const [x, y] = placeOf(l, i);
+        const distance = (x - mx) ** 2 + (y - my) ** 2;
         if (distance < nearest) [nearest, best] = [distance, i];
       }
-      plot.tip.hidden = best < 0;
-      if (best < 0) return;
-      const parts = payload.cvs.map((cv, i) => `${cv.name} = ${CryoArena.short(cvValues[i][best])}${cv.unit}`);
-      plot.tip.textContent = [`particle ${ids[best]}`, ...parts].join(" · ");
-      plot.tip.style.left = `${Math.min(mx + 12, l.width - plot.tip.offsetWidth - 4)}px`;
-      plot.tip.style.top = `${Math.max(0, my - 30)}px`;
+      tell(plot, best);
+    }
+
+    /** Tell of the next point along an axis; of points at one place the next particle. */
+    function step(plot, right, up) {
+      const l = layout(plot);
+      const { q } = right ? l.ax : l.ay;
+      const ahead = (i, from) => (right + up) * (q[i] - q[from] || i - from) > 0;
+      let best = -1;
+      for (const i of shown(l)) {
+        if ((plot.at < 0 || ahead(i, plot.at)) && (best < 0 || ahead(best, i))) best = i;
+      }
+      if (best >= 0) tell(plot, best);
+    }
+
+    /** Ring a point and say what is known about its particle; nothing for -1. */
+    function tell(plot, i) {
+      plot.at = i;
+      plot.tip.hidden = plot.ring.hidden = i < 0;
+      if (i < 0) return;
+      const l = layout(plot);
+      const [x, y] = placeOf(l, i);
+      const parts = payload.cvs.map((cv, k) => `${cv.name} = ${CryoArena.short(cvValues[k][i])}${cv.unit}`);
+      plot.tip.textContent = [`particle ${ids[i]}`, ...parts].join(" · ");
+      plot.tip.style.left = `${Math.max(0, Math.min(x + 12, l.width - plot.tip.offsetWidth - 4))}px`;
+      plot.tip.style.top = `${Math.max(0, y - 36)}px`;
+      plot.ring.style.left = `${x}px`;
+      plot.ring.style.top = `${y}px`;
     }
 
     CryoArena.whenNear(section, start);

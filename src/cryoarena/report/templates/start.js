@@ -46,6 +46,15 @@ const CryoArena = {
     CryoArena.idle = Promise.all([CryoArena.idle, idle]).then(act);
   },
 
+  /** Give arrow keys to `move` as steps to the right and up, and Escape to `leave`. */
+  onKey(event, move, leave) {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (step) move(...step);
+    else if (event.key === "Escape") leave();
+    else return;
+    event.preventDefault();
+  },
+
   ticks(low, high, about) {
     const raw = (high - low) / about;
     const power = 10 ** Math.floor(Math.log10(raw));
