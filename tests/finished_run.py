@@ -1,6 +1,8 @@
 """A run of an outside program that is finished, and what every adapter must show with it."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from cryoarena.benchmark.run_cell import run_method
 from cryoarena.benchmark.score import score_result
 from cryoarena.files import read_json
 from cryoarena.metrics.base import metrics
+from cryoarena.progress import Report
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,30 @@ def finish(method: str, dataset: Path, folder: Path, options: dict[str, str], se
 
     What the program was given is moved with it, but for the stacks.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        # What is otherwise removed when the result is complete.
-        patch.setattr("cryoarena.methods.work_folder.WorkFolder.remove", lambda self: None)
-        info = run_method(method, dataset, folder / "run", options, seed=seed)
-    assert info["status"] == "ok", info["reason"]
+    run_and_keep(method, dataset, folder / "run", options, seed)
     shutil.copytree(folder / ".run.work", folder / "theirs", ignore=shutil.ignore_patterns("stacks"))
     shutil.rmtree(folder / ".run.work")
     return FinishedRun(method, dataset, folder / "run", folder / "theirs" / "output")
+
+
+def run_and_keep(method: str, dataset: Path, out: Path, options: dict[str, str], seed: int = 0) -> None:
+    """Run a method and leave what its program wrote in .NAME.work; what is told of the progress rises to the end."""
+    shares: list[float] = []
+
+    @contextmanager
+    def recorded(description: str) -> Iterator[Report]:
+        yield lambda done, total, note="": shares.append(done / total)
+
+    with pytest.MonkeyPatch.context() as patch:
+        # What is otherwise removed when the result is complete.
+        patch.setattr("cryoarena.methods.work_folder.WorkFolder.remove", lambda self: None)
+        patch.setattr("cryoarena.benchmark.run_cell.progress_bar", recorded)
+        info = run_method(method, dataset, out, options, seed=seed)
+    assert info["status"] == "ok", info["reason"]
+    # The end alone is told of any program, whether its log is understood or not.
+    assert len(set(shares)) > 2, shares
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 def assert_import_equals_run(run: FinishedRun, out: Path, options: dict[str, str] | None = None) -> None:

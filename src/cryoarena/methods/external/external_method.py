@@ -121,6 +121,8 @@ class ExternalMethod(ImportableMethod[OptionsT]):
                 # What was interrupted has spent its time too.
                 if command.cpu_s is not None:
                     (work / _CPU_SPENT).write_text(str(cpu_spent_s(work) + children_cpu_s() - before_s))
+        # Programs tell what begins, and not that the last of it is over.
+        run.progress(1, 1)
         try:
             return self.read(work / self.output, particles, self.reading(options))
         except UserError as error:

@@ -124,6 +124,22 @@ def test_both_trainings_one_after_the_other(tmp_path: Path, particles: ParticleS
     assert len(method.read(work / method.output, particles, ImportOptions()).embedding) == N
 
 
+def test_progress_is_that_of_its_log() -> None:
+    """Lines as its training_step writes them."""
+    method = methods.get("cryostar")
+    lines = [
+        "2026/01/02 10:00:00 - MMEngine - INFO - epoch 0 [0/1447] | loss: 1.23456",
+        "2026/01/02 10:00:09 - MMEngine - INFO - epoch 0 [50/1447] | loss: 0.98765",
+        "2026/01/02 10:09:00 - MMEngine - INFO - epoch 1 [53/1447] | em: 0.98765|kld: 0.00000",
+    ]
+    told = [method.progress(line) for line in lines]
+    shares = [one.done / one.total for one in told]
+    assert shares[0] == 0
+    assert shares == sorted(set(shares))
+    assert told[-1].note == "epoch 1"
+    assert method.progress("Epoch 4 Step 14470 start validation") is None
+
+
 def test_a_run_needs_a_model_a_gpu_and_the_program(
     tmp_path: Path, particles: ParticleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from cryoarena.benchmark.import_result import import_result
-from cryoarena.benchmark.run_cell import run_method
 from cryoarena.benchmark.score import score_result
 from cryoarena.datasets.truth import open_truth
 from cryoarena.errors import UserError
@@ -22,6 +21,7 @@ from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
 from cryosparc_jobs import write_maps
+from finished_run import run_and_keep
 from outside import folder_of
 from random_particles import make_particles
 from simulated import make_small_dataset
@@ -193,10 +193,7 @@ def test_run_import_and_score(tmp_path: Path) -> None:
     folder_of(MANIFOLDEM, in_ci=False)
     dataset = make_small_dataset(tmp_path / "set", images=400, box_px=16, snr=2.0)
     options = {"images_per_direction": "100", "states": "3"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cryoarena.methods.work_folder.WorkFolder.remove", lambda self: None)
-        info = run_method("manifoldem", dataset, tmp_path / "run", options)
-    assert info["status"] == "ok", info["reason"]
+    run_and_keep("manifoldem", dataset, tmp_path / "run", options)
     import_result("manifoldem", tmp_path / ".run.work", dataset, tmp_path / "imported")
     for path in (tmp_path / "run").rglob("*"):
         if path.is_file() and path.name not in ("log.txt", "result.json"):

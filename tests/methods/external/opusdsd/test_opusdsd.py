@@ -188,6 +188,18 @@ def test_the_generator_is_asked_for_maps(
             np.testing.assert_allclose(result.volumes_at(wanted), expected, atol=1e-5)
 
 
+def test_progress_is_that_of_the_bar_of_an_epoch() -> None:
+    """Lines as tqdm writes them for train_multi."""
+    method = methods.get("opusdsd")
+    first, later = (
+        method.progress(f"Train Epoch: [{epoch}/20]:  25%|##5       | 5/20 [00:01<00:03, 4.98it/s, beta=0.1, mu=0.2]\n")
+        for epoch in (1, 3)
+    )
+    assert (first.done, first.total, first.note) == (0.25, 20, "epoch 1")
+    assert (later.done, later.total) == (2.25, 20)
+    assert method.progress(" 25%|##5       | 5/20 [00:01<00:03, 4.98it/s]\n") is None
+
+
 class Hostile:
     """Makes a folder when it is unpickled."""
 

@@ -17,7 +17,7 @@ from cryoarena.methods.external.recovar.read_output import ImportOptions, read_o
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.mrc import read_volume, write_volume
-from finished_run import FinishedRun, assert_import_equals_run, score
+from finished_run import FinishedRun, assert_import_equals_run, run_and_keep, score
 from outside import folder_of
 from simulated import make_small_dataset
 
@@ -40,10 +40,7 @@ def result(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Return the result of a run with two states; .result.work/output beside it is what RECOVAR wrote."""
     folder_of(RECOVAR)
     folder = tmp_path_factory.mktemp("recovar")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cryoarena.methods.work_folder.WorkFolder.remove", lambda self: None)
-        info = run_method("recovar", dataset, folder / "result", {"zdim": str(ZDIM), "states": str(STATES)})
-    assert info["status"] == "ok", info["reason"]
+    run_and_keep("recovar", dataset, folder / "result", {"zdim": str(ZDIM), "states": str(STATES)})
     return folder / "result"
 
 
@@ -179,6 +176,7 @@ def test_options_that_make_no_sense(dataset: Path, tmp_path: Path, option: str, 
 
 def test_progress_from_the_log() -> None:
     method = Recovar()
-    assert method.progress("2026 INFO pipeline - standard_recovar_pipeline: mean computed in 47.8").done == 0.05
-    assert method.progress("2026 INFO output - compute_and_save_reweighted: Done with volume 3: state003").done == 4
+    assert method.progress("2026 INFO pipeline - standard_recovar_pipeline: mean computed in 47.8").done == 0.025
+    state = method.progress("2026 INFO output - compute_and_save_reweighted: Done with volume 3: state003")
+    assert (state.done, state.note) == (0.9, "state 4")
     assert method.progress("anything else") is None

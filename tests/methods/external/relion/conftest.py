@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cryoarena.benchmark.run_cell import run_method
 from cryoarena.methods.external.relion.program import RELION
+from finished_run import run_and_keep
 from outside import folder_of
 from simulated import make_small_dataset
 
@@ -21,10 +21,5 @@ def job(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder_of(RELION)
     folder = tmp_path_factory.mktemp("relion")
     (folder / "output").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        # What is otherwise removed when the result is complete.
-        patch.setattr("cryoarena.methods.work_folder.WorkFolder.remove", lambda self: None)
-        options = {"classes": "3", "iterations": "2"}
-        info = run_method("relion-class3d", dataset, folder / "result", options, seed=1)
-    assert info["status"] == "ok", info["reason"]
+    run_and_keep("relion-class3d", dataset, folder / "result", {"classes": "3", "iterations": "2"}, seed=1)
     return folder / ".result.work" / "output"

@@ -28,6 +28,7 @@ from cryoarena.particles.euler import rotation_from_relion
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.filters import fourier_crop_volume
 from cryoarena.volumes.mrc import read_volume, write_volume
+from finished_run import run_and_keep
 from hinged_phantom import HINGE_A, make_hinged_dataset
 from outside import folder_of
 
@@ -45,12 +46,8 @@ def work(hinged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder that RELION worked in; `result` beside it is what it gave."""
     folder_of(RELION)
     folder = tmp_path_factory.mktemp("multibody")
-    with pytest.MonkeyPatch.context() as patch:
-        # What is otherwise removed when the result is complete.
-        patch.setattr("cryoarena.methods.work_folder.WorkFolder.remove", lambda self: None)
-        (folder / ".result.work").mkdir()
-        info = run_method("relion-multibody", hinged, folder / "result", GIVEN, seed=1)
-    assert info["status"] == "ok", info["reason"]
+    (folder / ".result.work").mkdir()
+    run_and_keep("relion-multibody", hinged, folder / "result", GIVEN, seed=1)
     return folder / ".result.work"
 
 

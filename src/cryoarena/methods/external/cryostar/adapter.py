@@ -1,5 +1,6 @@
 """CryoSTAR as a method."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from cryoarena.errors import UserError
 from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.external.cryostar.program import CRYOSTAR, SCRIPT
 from cryoarena.methods.external.cryostar.read_output import ImportOptions, last_evaluation, read_output
-from cryoarena.methods.external.external_method import ExternalMethod, wrong_ctf
+from cryoarena.methods.external.external_method import Done, ExternalMethod, wrong_ctf
 from cryoarena.methods.external.given_maps import GivenMaps, load_given_maps
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.run_program import Command
@@ -17,6 +18,7 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
 
 _STAR, _ATOM, _DENSITY, _ENDED = "particles.star", "atom", "density", "density_ended"
+_EPOCH = re.compile(r"epoch (\d+) \[(\d+)/(\d+)\] \|")
 # How often its own examples evaluate.
 _STEPS, _EPOCHS = 12_000, 5
 
@@ -92,6 +94,14 @@ class Cryostar(ExternalMethod[CryostarOptions]):
             words += [f"data_loader.train_batch_per_gpu={options.density_batch_size}"]
             yield _command(_DENSITY, [*words, *data])
             (work / _ENDED).touch()
+
+    def progress(self, line: str) -> Done | None:
+        """Return how far a training is; how many epochs there will be is not told."""
+        if (found := _EPOCH.search(line)) is None:
+            return None
+        epoch, batch, batches = map(int, found.groups())
+        done = epoch + batch / batches
+        return Done(done, done + 1, f"epoch {epoch}")
 
     def not_applicable(self, particles: ParticleSet) -> str | None:
         """Return why it cannot run on these particles, or here."""

@@ -23,12 +23,13 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.particles.write_star import write_star
 
 _MASKS = ("from_halfmaps", "sphere", "none")
-# What the log says at the ends of its phases, with the part of the time that is then over at 64 px.
+# What the log says at the ends of its phases, with the part of the time that is then over at 64 px; the other half is
+# for states.
 _PHASES = {
-    "mean computed in": 0.05,
-    "time to upper bound noise": 0.1,
-    "end of covariance computation": 0.8,
-    "total embedding time": 1.0,
+    "mean computed in": 0.025,
+    "time to upper bound noise": 0.05,
+    "end of covariance computation": 0.4,
+    "total embedding time": 0.5,
 }
 _STATE_DONE = re.compile(r"Done with volume (\d+)")
 
@@ -92,9 +93,10 @@ class Recovar(ExternalMethod[RecovarOptions]):
             yield Command([*state_command(self.output, states, "z.txt", run.device != "cpu"), *more])
 
     def progress(self, line: str) -> Done | None:
-        """Return which phase of the pipeline is over, or which state."""
+        """Return which phase of the pipeline is over, or which state; how many there will be is not told."""
         if found := _STATE_DONE.search(line):
-            return Done(int(found[1]) + 1, int(found[1]) + 2, f"state {int(found[1]) + 1}")
+            done = int(found[1]) + 1
+            return Done(0.5 + 0.5 * done / (done + 1), 1, f"state {done}")
         return next((Done(part, 1, name) for name, part in _PHASES.items() if name in line), None)
 
     def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> Reconstruction:
