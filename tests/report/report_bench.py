@@ -85,6 +85,7 @@ def write_dataset(folder: Path) -> None:
     matrices = rotations.as_matrix().reshape(PARTICLES, 9)
     truth |= {f"rotation_object_to_image_{k // 3}{k % 3}": matrices[:, k] for k in range(9)}
     truth |= {"shift_x_A": shifts_A[:, 0], "shift_y_A": shifts_A[:, 1]}
+    truth |= {"junk": np.where(np.arange(PARTICLES) % 10, "", "noise"), "ice_nm": rng.uniform(20, 40, PARTICLES)}
     pd.DataFrame(truth).to_parquet(folder / "truth/particles.parquet")
     one = np.ones(PARTICLES)
     defocus_A = rng.uniform(1e4, 2.5e4, PARTICLES)

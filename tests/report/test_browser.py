@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from cryoarena.report import write_report
 from cryoarena.report.site import write_site
@@ -300,6 +301,21 @@ def test_points_are_drawn_and_answer_the_pointer(chromium: webdriver.Chrome, pag
     )
     assert "particle" in browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
     assert "psi" in browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
+
+
+def test_points_are_coloured_by_what_is_chosen(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    show(browser, "section.latent")
+    pictures = []
+    for name, bar in (("junk", "junk|none, noise"), ("ice thickness", r"ice thickness [\d.]+ nm\|[\d.]+ nm")):
+        Select(browser.find_element(By.CSS_SELECTOR, "select.cv")).select_by_visible_text(name)
+        ends = [browser.find_element(By.CSS_SELECTOR, f".latent .colour-bar .{end}").text for end in ("low", "high")]
+        assert "|".join(ends) == bar or re.fullmatch(bar, "|".join(ends))
+        pictures.append(picture(browser, ".scatter canvas"))
+    assert np.abs(pictures[1] - pictures[0]).max() > 60
+    press_key(browser, ".scatter canvas", Keys.ARROW_RIGHT)
+    told = browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
+    assert re.search(r"junk = no(ne|ise) · ice thickness = [\d.]+ nm", told)
 
 
 def press_key(browser: webdriver.Chrome, selector: str, key: str) -> None:

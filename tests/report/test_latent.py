@@ -75,6 +75,39 @@ def test_particles_of_discrete_data_are_coloured_by_their_state(tmp_path: Path) 
     np.testing.assert_array_equal(unpack(state["values"], np.float32)[np.argsort(ids)], [0, 0, 1, 1])
 
 
+def test_points_are_coloured_by_all_that_is_known_and_varies(tmp_path: Path) -> None:
+    group = one_result(tmp_path, np.zeros((4, 2)), np.arange(4))
+    particles = pd.DataFrame(
+        {
+            "particle_id": [0, 1, 2, 3],
+            "conformation": [0, 1, -1, 1],
+            "cv_psi": [0.0, 90.0, np.nan, 90.0],
+            "junk": ["", "off-centre", "noise", ""],
+            "neighbour": [True, False, False, False],
+            "session": [1, 1, 1, 1],
+            "optics_group": [1, 2, 3, 1],
+            "ice_nm": [20.0, 30.00011, 40.0, 50.0],
+            "defocus_u_A": [10_000.0, 12_000.0, 15_000.0, 11_000.0],
+            "origin_row": [5, 6, 7, 8],
+        }
+    )
+    truth = Truth(particles, None, ({"name": "psi", "unit": "deg", "period": 360},))
+    payload = latent_payload(group, truth, [])
+    assert payload is not None
+    order = np.argsort(unpack(payload["ids"], np.int64))
+    found = {cv["name"]: cv for cv in payload["cvs"]}
+    values = {name: unpack(cv["values"], np.float32)[order].tolist() for name, cv in found.items()}
+    # The session does not vary, and where a particle came from is no property of it.
+    kinds, amounts = ["conformation", "junk", "neighbour", "optics group"], ["ice thickness", "defocus"]
+    assert list(found) == ["psi", *kinds, *amounts]
+    assert [name for name, cv in found.items() if cv["label"]] == kinds
+    assert found["junk"]["words"] == ["none", "noise", "off-centre"]
+    assert values["junk"] == [0, 2, 1, 0]
+    assert (found["neighbour"]["words"], values["neighbour"]) == (["no", "yes"], [1, 0, 0, 0])
+    assert values["ice thickness"] == [20, 30, 40, 50]
+    assert (values["defocus"], found["defocus"]["unit"]) == (pytest.approx([1, 1.2, 1.5, 1.1]), " µm")
+
+
 @pytest.mark.slow
 def test_umap_keeps_neighbours_and_marks_what_is_missing(tmp_path: Path) -> None:
     """Two clusters in five dimensions are two clusters in the plane; a particle without latent has no place."""

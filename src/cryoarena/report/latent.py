@@ -6,6 +6,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from cryoarena.report.collect import Group, ResultFolder
 from cryoarena.report.packing import pack
@@ -15,6 +16,13 @@ from cryoarena.report.umap_axes import umap_axes
 _MAX_POINTS = 100_000
 _MAX_AXES = 6
 _MISSING = np.iinfo(np.int16).min
+# Columns of truth/particles.parquet besides state and CVs: what they are called, and in which unit they are told.
+_KINDS = {"junk": "junk", "neighbour": "neighbour", "session": "session", "optics_group": "optics group"}
+_AMOUNTS = {
+    "ice_nm": ("ice thickness", "nm", 1.0),
+    "grey_scale": ("grey scale", "", 1.0),
+    "defocus_u_A": ("defocus", "µm", 1e-4),
+}
 
 
 def latent_payload(group: Group, truth: Truth, notes: list[str], umap: bool = False) -> dict[str, Any] | None:
@@ -40,9 +48,9 @@ def latent_payload(group: Group, truth: Truth, notes: list[str], umap: bool = Fa
         for cv in truth.cvs:
             column = f"cv_{cv['name']}"
             if column in truth.particles:
-                values = truth.particles[column].to_numpy(np.float32)[rows]
+                values = truth.particles[column].to_numpy(np.float64)[rows]
                 cvs.append(_cv(cv, values))
-        cvs += _labels(truth.particles, rows)
+        cvs += _labels(truth.particles, rows) + _conditions(truth.particles, rows)
     plots = [_plot(result, own, latent, ids, umap) for result, own, latent in embeddings]
     return {"n": len(ids), "ids": pack(ids.astype(np.int64)), "cvs": cvs, "plots": plots}
 
@@ -51,17 +59,41 @@ def _labels(particles: pd.DataFrame, rows: NDArray[np.int64]) -> list[dict[str, 
     """Return the true state or conformation of every particle as something to colour by."""
     for name in ("state", "conformation"):
         if name in particles and particles[name].nunique() > 1:
-            return [_cv({"name": name}, particles[name].to_numpy(np.float32)[rows]) | {"label": True}]
+            return [_cv({"name": name}, particles[name].to_numpy(np.float64)[rows]) | {"label": True}]
     return []
 
 
-def _cv(cv: dict[str, Any], values: NDArray[np.float32]) -> dict[str, Any]:
+def _conditions(particles: pd.DataFrame, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Return what else varies between particles and no latent should show: junk, and how they were recorded."""
+    varying = [name for name in particles if particles[name].nunique() > 1]
+    kinds = [_kind(name, particles[column].iloc[rows]) for column, name in _KINDS.items() if column in varying]
+    amounts = [
+        # Three decimals are more than colours tell, and keep the page small.
+        _cv({"name": name, "unit": unit}, np.round(scale * particles[column].to_numpy(np.float64)[rows], 3))
+        for column, (name, unit, scale) in _AMOUNTS.items()
+        if column in varying
+    ]
+    return kinds + amounts
+
+
+def _kind(name: str, values: pd.Series) -> dict[str, Any]:
+    """Return labels to colour by; words are numbered in their alphabetical order."""
+    if is_bool_dtype(values):
+        values = values.map({False: "no", True: "yes"})
+    if is_numeric_dtype(values):
+        return _cv({"name": name}, values.to_numpy(np.float64)) | {"label": True}
+    words = sorted(set(values))
+    numbers = values.map(words.index).to_numpy(np.float64)
+    return _cv({"name": name}, numbers) | {"label": True, "words": [word or "none" for word in words]}
+
+
+def _cv(cv: dict[str, Any], values: NDArray[np.float64]) -> dict[str, Any]:
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     period = cv.get("period")
     if period:
         low, high = 0.0, float(period)
-        values = np.mod(values, np.float32(period))
+        values = np.mod(values, period)
     return {
         "name": str(cv["name"]),
         "unit": spaced_unit(cv),

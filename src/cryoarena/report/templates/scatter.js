@@ -27,6 +27,8 @@
     const chosen = () => (payload.cvs.length ? Number(cvSelect.value) : null);
     const map = (cv) => CryoArena.data.maps[cv.label ? "label" : cv.period ? "cyclic" : "sequential"];
 
+    const told = (cv, value) => cv.words?.[value] ?? `${CryoArena.short(value)}${cv.unit}`;
+
     function recolour() {
       const at = chosen();
       if (at !== null) {
@@ -38,8 +40,8 @@
           ? Array.from({ length: states }, (_, i) => `${colours[i]} ${(100 * i) / states}% ${(100 * (i + 1)) / states}%`)
           : Array.from({ length: 33 }, (_, i) => colours[Math.min(255, i * 8)]);
         bar.querySelector("i").style.background = `linear-gradient(to right, ${stops.join(", ")})`;
-        bar.querySelector(".low").textContent = `${cv.name} ${CryoArena.short(cv.low)}${cv.unit}`;
-        bar.querySelector(".high").textContent = `${CryoArena.short(cv.high)}${cv.unit}`;
+        bar.querySelector(".low").textContent = cv.words ? cv.name : `${cv.name} ${told(cv, cv.low)}`;
+        bar.querySelector(".high").textContent = cv.words ? cv.words.join(", ") : told(cv, cv.high);
       }
       plots.forEach(draw);
     }
@@ -59,6 +61,7 @@
         axes.push({ name: axis.name, q, low: axis.low, high: axis.high });
       }
       payload.cvs.forEach((cv, i) => {
+        if (cv.words) return;
         const span = cv.high - cv.low || 1;
         const q = Int16Array.from(cvValues[i], (v) =>
           Number.isFinite(v) ? Math.round(((v - cv.low) / span - 0.5) * 40000) : MISSING);
@@ -240,7 +243,7 @@
       if (i < 0) return;
       const l = layout(plot);
       const [x, y] = placeOf(l, i);
-      const parts = payload.cvs.map((cv, k) => `${cv.name} = ${CryoArena.short(cvValues[k][i])}${cv.unit}`);
+      const parts = payload.cvs.flatMap((cv, k) => (Number.isFinite(cvValues[k][i]) ? [`${cv.name} = ${told(cv, cvValues[k][i])}`] : []));
       plot.tip.textContent = [`particle ${ids[i]}`, ...parts].join(" · ");
       plot.tip.style.left = `${Math.max(0, Math.min(x + 12, l.width - plot.tip.offsetWidth - 4))}px`;
       plot.tip.style.top = `${Math.max(0, y - 36)}px`;
