@@ -220,8 +220,14 @@ def test_the_wrong_sign_is_told(folder: Path, dataset: Path, particles: Particle
 
 
 def test_folders_of_something_else(folder: Path, dataset: Path, particles: ParticleSet) -> None:
-    with pytest.raises(UserError, match="of `cryodrgn train_vae`, not of train_dec"):
+    with pytest.raises(UserError, match=r"of `cryodrgn train_vae`, not of train_dec; import it with cryodrgn$"):
         read(folder, particles, "train_dec")
+    write_config(folder, dataset, "abinit")
+    with pytest.raises(UserError, match=r"of `cryodrgn abinit`, not of train_vae; import it with cryodrgn-ai-abinit$"):
+        read(folder, particles)
+    write_config(folder, dataset, "train_nn")
+    with pytest.raises(UserError, match="of `cryodrgn train_nn`, not of train_vae; no method imports that"):
+        read(folder, particles)
     (folder / "config.yaml").write_text("seed: 1\n")
     with pytest.raises(UserError, match=r"config.yaml is damaged or of another program than cryoDRGN"):
         read(folder, particles)
@@ -232,6 +238,10 @@ def test_folders_of_something_else(folder: Path, dataset: Path, particles: Parti
     (folder / "config.yaml").unlink()
     with pytest.raises(UserError, match=r"is no output folder of cryoDRGN: it has no config.yaml"):
         read(folder, particles)
+    (folder / "config.pkl").write_bytes(pickle.dumps(Hostile(folder / "run")))
+    with pytest.raises(UserError, match=r"is of cryoDRGN before version 3, .*; train again with cryoDRGN 4, or import"):
+        read(folder, particles)
+    assert not (folder / "run").exists()
 
 
 def test_latents_that_are_none(folder: Path, particles: ParticleSet) -> None:

@@ -11,6 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
+from cryoarena.methods.base import methods
 from cryoarena.particles.safe_pickle import read_array_pickles
 
 _LOSS = re.compile(r"=====> .*?Epoch: (\d+) .*?(total loss|Average loss) = ([-\d.e+]+)")
@@ -51,6 +52,11 @@ def read_configuration(folder: Path, command: str) -> Configuration:
     """
     path = folder / "config.yaml"
     if not path.is_file():
+        if (folder / "config.pkl").is_file():
+            raise UserError(
+                f"{folder} is of cryoDRGN before version 3, which wrote config.pkl and not config.yaml; train again "
+                "with cryoDRGN 4, or import its latents as a table; if it is of OPUS-DSD, import it with opusdsd"
+            )
         raise UserError(f"{folder} is no output folder of cryoDRGN: it has no config.yaml")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -71,10 +77,11 @@ def read_configuration(folder: Path, command: str) -> Configuration:
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged or of another program than cryoDRGN ≥ 3: {error!r}") from error
     if configuration.command != command:
-        raise UserError(
-            f"{folder} is an output folder of `cryodrgn {configuration.command}`, not of {command}; "
-            "see `cryoarena list methods` for the method that runs it"
-        )
+        of_it = [
+            name for name, other in methods.all().items() if getattr(other, "command", "") == configuration.command
+        ]
+        how = f"import it with {of_it[0]}" if of_it else "no method imports that"
+        raise UserError(f"{folder} is an output folder of `cryodrgn {configuration.command}`, not of {command}; {how}")
     return configuration
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from cryoarena.methods.base import MethodCard, Resources, Run, method
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.given_maps import GivenMaps, load_given_maps
+from cryoarena.methods.external.relion.job_folder import require_job_of
 from cryoarena.methods.external.relion.multibody import RelionMultibody
 from cryoarena.methods.external.relion.program import RELION, major_version
 from cryoarena.methods.external.relion.read_classes import ImportOptions, check_maps_option, read_job
@@ -86,6 +87,7 @@ class RelionClass3d(ExternalMethod[Class3dOptions]):
 
     def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
         """Read a job folder."""
+        require_job_of(self.card.name, folder)
         return read_job(folder, particles, options)
 
     def load(self, folder: Path, particles: ParticleSet) -> GivenMaps:
@@ -154,6 +156,7 @@ class RelionInitialModel(ExternalMethod[InitialModelOptions]):
 
     def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
         """Read a job folder."""
+        require_job_of(self.card.name, folder)
         return read_job(folder, particles, options)
 
     def load(self, folder: Path, particles: ParticleSet) -> GivenMaps:

@@ -9,6 +9,12 @@ from cryoarena.errors import UserError
 # A run that was continued from the graphical interface of RELION 3 is called run_ct010 from there on.
 _DATA = re.compile(r"(?P<root>.+?)(_ct(?P<from>\d+))?(_it(?P<number>\d+))?_data\.star")
 _VERSION = re.compile(r"^# RELION optimiser; version (\S+)\s*\n# (.*)", re.MULTILINE)
+# Arguments that only one kind of job has, with the method that reads it.
+_MARKS = {
+    "--multibody_masks": "relion-multibody",
+    "--denovo_3dref": "relion-initialmodel",
+    "--sgd": "relion-initialmodel",
+}
 _HISTORY = {
     "model": {
         "resolution_A": "rlnCurrentResolution",
@@ -104,6 +110,22 @@ def read_version(iteration: Iteration) -> tuple[str, str]:
         if path.is_file() and (found := _VERSION.search(path.read_text(encoding="utf-8", errors="replace"))):
             return found[1], found[2].strip()
     return "unknown", ""
+
+
+def require_job_of(name: str, folder: Path) -> None:
+    """Check that a job is of the kind that a method reads, as far as its files tell.
+
+    Raises:
+        UserError: when it is of another; the sentence names the method that reads it.
+    """
+    told = [iteration.beside("optimiser.star") for iteration in _iterations(folder)]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in told if path.is_file()]
+    words = {word for text in texts for found in _VERSION.finditer(text) for word in found[2].split()}
+    marked = next((kind for word, kind in _MARKS.items() if word in words), None)
+    # A run that was continued is not told again what it is.
+    plain = "relion-class3d" if words and "--continue" not in words else None
+    if (kind := marked or plain) not in (None, name):
+        raise UserError(f"{folder} is of another kind of RELION job; import it with {kind}")
 
 
 def read_history(folder: Path, last: Iteration) -> list[dict[str, float]]:
