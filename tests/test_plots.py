@@ -32,6 +32,14 @@ def test_curves_hold_the_means_in_resolution_units(bench: Path) -> None:
     assert np.mean(lines["ppca"].get_ydata()) > np.mean(lines["consensus"].get_ydata())
 
 
+def test_pose_errors_are_bars(bench: Path) -> None:
+    (axes,) = plots.curves(bench, key="pose-error/rotation").axes
+    bars = {patch.get_label(): patch.get_data() for patch in axes.patches}
+    assert set(bars) == {"ppca", "consensus"}
+    assert bars["ppca"].edges[[0, -1]].tolist() == [0, 180]
+    assert bars["ppca"].values[0] > bars["consensus"].values[0]
+
+
 def test_confusion_shows_true_states_as_rows(bench: Path) -> None:
     panels = plots.confusion(bench).axes
     image = next(panel for panel in panels if panel.get_title(loc="left") == "ppca").images[0].get_array()

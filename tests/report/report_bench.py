@@ -160,10 +160,19 @@ def _class_curves(quality: float) -> dict[str, Any]:
     states = list(range(CONFORMATIONS))
     recall = {"x": states, "mean": share.diagonal().tolist(), "spread": [], "x_label": "true state", "y_label": ""}
     return {
+        "pose-error/rotation": _histogram(40 - 30 * quality),
         "class-agreement/recall": recall,
         "class-agreement/confusion": axes | cells,
         "posterior-class-agreement/confusion": axes | once,
     }
+
+
+def _histogram(mean_deg: float) -> dict[str, Any]:
+    """Exponential errors in bins of 5°; the last holds all beyond 175°."""
+    beyond = np.append(np.exp(-np.arange(0, 180, 5) / mean_deg), 0)
+    share = 100 * -np.diff(beyond)
+    axes = {"x_label": "rotation error (°)", "y_label": "images (%)"}
+    return axes | {"x": np.arange(2.5, 180, 5).tolist(), "mean": share.tolist(), "spread": (0.1 * share).tolist()}
 
 
 def write_result(folder: Path, method: str, title: str, latent: np.ndarray, quality: float) -> None:

@@ -369,6 +369,23 @@ def test_curve_selector_changes_the_plot(chromium: webdriver.Chrome, page: Path)
     assert browser.execute_script(line) != first
 
 
+def test_pose_errors_are_bars(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    select = Select(browser.find_element(By.CSS_SELECTOR, "select.curve"))
+    select.select_by_visible_text("Pose error (rotation)")
+    points = browser.execute_script("return document.querySelector('.plot .curve:last-of-type').getAttribute('points')")
+    x, y = np.array([point.split(",") for point in points.split()], float).T
+    ground = float(browser.find_element(By.CSS_SELECTOR, ".plot .grid").get_attribute("y1"))
+    assert y[[0, -1]] == pytest.approx(ground, abs=0.1)
+    assert len(x) == 2 * 36 + 2  # two corners per bar
+    np.testing.assert_array_equal(y[1:-1:2], y[2:-1:2])  # bars are flat …
+    np.testing.assert_array_equal(x[2:-1:2], x[3::2])  # … and touch
+    assert np.diff(x[1:-1:2]) == pytest.approx((x[-1] - x[0]) / 36, abs=0.2)
+    at_150 = float(browser.find_elements(By.CSS_SELECTOR, ".plot .grid")[-1].get_attribute("x1"))
+    assert (at_150 - x[0]) / (x[-1] - x[0]) == pytest.approx(150 / 180, abs=0.001)  # the last bar ends at 180°
+    assert not browser.find_elements(By.CSS_SELECTOR, ".plot polygon")
+
+
 def test_figures_are_saved_as_shown(chromium: webdriver.Chrome, page: Path) -> None:
     browser = opened(chromium, page)
     for selector, name, kind in (

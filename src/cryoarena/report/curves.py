@@ -51,6 +51,7 @@ def _entry(key: str, curve: dict[str, Any], pixel_size_A: float | None) -> dict[
         "x_label": x_label,
         "scale": 1 / pixel_size_A if to_per_A and pixel_size_A else 1.0,
         "y_label": str(curve.get("y_label") or ""),
+        "is_histogram": metric == "pose-error",
         "is_fsc": "fsc" in metric.lower(),
         "per_A": "1/Å" in x_label,
         "series": [],

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from cryoarena.report.figures.style import INK, MUTED, method_colour, new_figure, quiet_axes
@@ -11,7 +12,10 @@ _DASHES = {"floor": (0, (1, 2)), "ceiling": (0, (5, 2))}
 
 
 def curves_figure(entry: dict[str, Any]) -> Figure:
-    """Draw one entry of `curves_payload`: means, ± one standard deviation as bands, floor dotted, ceiling dashed."""
+    """Draw one entry of `curves_payload`: means, ± one standard deviation as bands, floor dotted, ceiling dashed.
+
+    Histograms are drawn as bars.
+    """
     figure = new_figure(6.2, 3.6)
     axes = figure.add_subplot()
     quiet_axes(axes, entry["x_label"], entry["y_label"])
@@ -19,10 +23,15 @@ def curves_figure(entry: dict[str, Any]) -> Figure:
         x, mean = (np.array([np.nan if v is None else v for v in series[name]], float) for name in ("x", "mean"))
         colour = method_colour(series["colour"])
         is_method = series["kind"] == "method"
+        label = series["label"] if is_method else series["kind"]
+        if entry["is_histogram"]:
+            width = x[1] - x[0]
+            edges = np.append(x - width / 2, x[-1] + width / 2)
+            axes.stairs(mean, edges, fill=True, facecolor=to_rgba(colour, 0.2), edgecolor=colour, label=label)
+            continue
         if is_method and series["spread"]:
             spread = np.array([0.0 if v is None else v for v in series["spread"]], float)
             axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.14, linewidth=0)
-        label = series["label"] if is_method else series["kind"]
         axes.plot(
             x, mean, color=colour, linewidth=2 if is_method else 1.3, ls=_DASHES.get(series["kind"], "-"), label=label
         )

@@ -52,7 +52,8 @@
       const [w, h] = [width - m.left - m.right, height - m.top - m.bottom];
       const xs = curve.series.flatMap((s) => s.x).filter(Number.isFinite);
       const xLow = Math.min(0, ...xs);
-      const xHigh = Math.max(...xs);
+      const half = curve.is_histogram ? (curve.series[0].x[1] - curve.series[0].x[0]) / 2 : 0;
+      const xHigh = Math.max(...xs) + half;
       const ends = series.flatMap((s) => s.mean.flatMap((v, i) => (v === null ? [] : [v - (s.spread[i] || 0), v + (s.spread[i] || 0)])));
       const yLow = Math.min(0, Math.max(curve.is_fsc ? -0.25 : -Infinity, ...[Math.min(0, ...ends)]));
       const yHigh = curve.is_fsc ? 1.02 : Math.max(1e-9, ...ends);
@@ -89,7 +90,7 @@
       }
       for (const s of series) {
         const good = s.x.map((_, i) => i).filter((i) => s.x[i] !== null && s.mean[i] !== null);
-        if (s.kind === "method" && s.spread.length) {
+        if (s.kind === "method" && s.spread.length && !curve.is_histogram) {
           const up = good.map((i) => `${X(s.x[i])},${Y(s.mean[i] + (s.spread[i] || 0))}`);
           const down = good.map((i) => `${X(s.x[i])},${Y(s.mean[i] - (s.spread[i] || 0))}`).reverse();
           node(svg, "polygon", { points: [...up, ...down].join(" "), fill: colour(s), opacity: 0.14 });
@@ -97,8 +98,12 @@
       }
       for (const s of series) {
         const good = s.x.map((_, i) => i).filter((i) => s.x[i] !== null && s.mean[i] !== null);
-        const points = good.map((i) => `${X(s.x[i]).toFixed(1)},${Y(s.mean[i]).toFixed(1)}`).join(" ");
-        node(svg, "polyline", { points, fill: "none", stroke: colour(s), "stroke-width": s.kind === "method" ? 2.5 : 1.8, "stroke-dasharray": dash(s), "stroke-linejoin": "round", class: "curve" });
+        // A histogram goes along the tops of its bars, from the ground to the ground.
+        const corners = curve.is_histogram
+          ? [[s.x[good[0]] - half, 0], ...good.flatMap((i) => [[s.x[i] - half, s.mean[i]], [s.x[i] + half, s.mean[i]]]), [s.x[good.at(-1)] + half, 0]]
+          : good.map((i) => [s.x[i], s.mean[i]]);
+        const points = corners.map(([x, y]) => `${X(x).toFixed(1)},${Y(y).toFixed(1)}`).join(" ");
+        node(svg, "polyline", { points, fill: curve.is_histogram ? colour(s) : "none", "fill-opacity": 0.2, stroke: colour(s), "stroke-width": s.kind === "method" ? 2.5 : 1.8, "stroke-dasharray": dash(s), "stroke-linejoin": "round", class: "curve" });
       }
       const cursor = node(svg, "line", { y1: m.top, y2: m.top + h, class: "cursor", visibility: "hidden" });
       const tip = document.createElement("div");
