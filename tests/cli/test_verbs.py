@@ -21,9 +21,10 @@ def invoke(*arguments: str | Path) -> str:
     return result.output
 
 
-@pytest.mark.parametrize(
-    "verb", ["make", "fetch", "convert", "run", "score", "report", "bench", "status", "list", "show"]
-)
+VERBS = "make fetch mix convert doctor run import score limits report bench status list show check tools"
+
+
+@pytest.mark.parametrize("verb", VERBS.split())
 def test_help_has_an_example(verb: str) -> None:
     assert f"cryoarena {verb}" in " ".join(invoke(verb, "--help").split())
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from cryoarena.benchmark.import_result import import_result
+from cryoarena.cli.main import app
 from cryoarena.errors import UserError
 from cryoarena.methods.base import NoMaps
 from cryoarena.methods.result_folder import open_result
@@ -99,6 +102,34 @@ def test_classification(project: Project, dataset: Path, posterior: np.ndarray, 
     np.testing.assert_allclose(
         result.volumes_at(result.embedding[pure]), maps[result.posterior[pure].argmax(axis=1)], atol=1e-6
     )
+
+
+def test_a_job_is_imported_on_the_command_line(project: Project, dataset: Path, posterior: np.ndarray) -> None:
+    job, out = project.job(12, "class_3D"), dataset.parent / "results" / "theirs"
+    rows = project.shuffled(N - 7)
+    write_cs_fields(job / "J12_00042_particles.cs", classes_apart(project, rows, posterior[rows]))
+    write_cs_fields(job / "J12_passthrough_particles_all_classes.cs", project.blob(project.shuffled()))
+    write_maps(job, map_names(job, "00042"), BOX_PX, PIXEL_A)
+    words = ["import", "cryosparc", str(job), "--dataset", str(dataset), "-o", str(out)]
+
+    def invoke(*more: str) -> Result:
+        return CliRunner().invoke(app, [*words, *more])
+
+    done = invoke("--set", "kind=class3d")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{job} imported as cryosparc-class3d into {out}"
+    assert any(line.startswith("note: 7 of 40 particles") for line in done.stdout.splitlines())
+    result = open_result(out, open_particles(dataset))
+    np.testing.assert_allclose(result.posterior, of_particles(project, result, posterior), atol=1e-5)
+    again = invoke()
+    assert again.exit_code == 2
+    assert "--overwrite" in again.stderr
+    assert invoke("--overwrite").exit_code == 0
+    wrong = invoke("--overwrite", "--set", "iteration=7")
+    assert wrong.exit_code == 2
+    assert wrong.stderr.startswith("cryoarena: ")
+    # What was there stays.
+    assert len(open_result(out, open_particles(dataset)).particle_id) == N - 7
 
 
 @pytest.mark.parametrize(
