@@ -178,6 +178,23 @@ def test_names_from_strangers_are_text(own_bench: Path) -> None:
     assert "<script>alert(2)" not in html
 
 
+def test_a_run_of_a_suite_that_failed_leads_to_its_log(own_bench: Path, tmp_path: Path) -> None:
+    for method, key in (("ppca", "0" * 12), ("consensus", "1" * 12)):
+        (own_bench / "results/turning-arm" / method).rename(own_bench / f"results/turning-arm/{method}-seed7-{key}")
+    path = next(own_bench.glob("results/*/consensus*/result.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed", "reason": "no memory"}))
+    (own_bench / "logs").mkdir()
+    for key in ("0" * 12, "1" * 12):
+        (own_bench / f"logs/run-turning-arm-any-seed-7-{key}.log").touch()
+    write_report(own_bench, own_bench / "report.html")
+    html = (own_bench / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'no memory <a href="([^"]*)"', html) == ["logs/run-turning-arm-any-seed-7-111111111111.log"]
+    assert "000000000000.log" not in html  # what ran well needs no log
+    (tmp_path / "elsewhere").mkdir()
+    write_report(own_bench, tmp_path / "elsewhere/report.html")
+    assert ".log" not in (tmp_path / "elsewhere/report.html").read_text(encoding="utf-8").split("<script")[0]
+
+
 def test_no_result_leaves_no_page(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no result folder"):

@@ -32,6 +32,13 @@ def without_key(name: str) -> str:
     return _KEY.sub("", name)
 
 
+def log_of(result: Path) -> Path | None:
+    """Return what the run told that left a result folder in a suite; None elsewhere and where the log is gone."""
+    key = _KEY.search(result.name)
+    logs = result.parent.parent.parent / "logs"
+    return next(logs.glob(f"run-*-{key[1]}.log"), None) if key else None
+
+
 @dataclass(frozen=True)
 class SuiteFolder:
     """Paths in the folder of a suite."""

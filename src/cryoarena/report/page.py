@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from cryoarena.benchmark.suite_folder import log_of
 from cryoarena.files import atomic_path
 from cryoarena.report.collect import collect
 from cryoarena.report.colours import METHOD_COLOURS_DARK, METHOD_COLOURS_LIGHT, cyclic_map, label_map, sequential_map
@@ -34,18 +35,33 @@ def write_report(directory: Path, output: Path, umap: bool = False) -> None:
     collection = collect(directory)
     count = len(collection.groups)
     parts = [read_part(f"d{number}", group, count, umap) for number, group in enumerate(collection.groups)]
-    html = page_html(parts, collection.notes, directory.resolve().name)
+    html = page_html(parts, collection.notes, directory.resolve().name, home=output.parent)
     with atomic_path(output) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 
-def page_html(parts: Sequence[Part], notes: list[str], folder: str, up: tuple[str, str] | None = None) -> str:
-    """Return the page about some datasets; `up` is address and text of a link to what holds the page."""
+def page_html(
+    parts: Sequence[Part],
+    notes: list[str],
+    folder: str,
+    up: tuple[str, str] | None = None,
+    home: Path | None = None,
+) -> str:
+    """Return the page about some datasets.
+
+    Args:
+        parts: the datasets.
+        notes: what could not be read.
+        folder: the name of what was read.
+        up: address and text of a link to what holds the page.
+        home: the folder in which the page will lie, if it is to lead to the logs below it.
+    """
     scores = score_table(parts)
     return render(
         "page.html.j2",
         parts=parts,
         overall=overall_boards(parts),
+        log_below=lambda result: _below(home, log_of(result)) if home else None,
         chimerax_uri=lambda script: data_uri("text/plain", script.encode()),
         rank_source="Mogstad et al. 2024, doi:10.1093/restud/rdad006",
         notes=notes,
@@ -106,6 +122,13 @@ def overall_boards(parts: Sequence[Part]) -> list[Overall]:
 
 def _with_coverage(methods: Sequence[Pooled], partial: Mapping[str, str]) -> list[Pooled]:
     return [replace(method, covered=covered_text(method, partial)) for method in methods]
+
+
+def _below(home: Path, file: Path | None) -> str | None:
+    """Return the path of a file from a folder that holds it."""
+    if file is None or not file.resolve().is_relative_to(home.resolve()):
+        return None
+    return file.resolve().relative_to(home.resolve()).as_posix()
 
 
 def _viewer() -> str:
