@@ -34,6 +34,17 @@ def test_latents_of_classes_are_as_far_apart_as_their_maps(tmp_path: Path) -> No
     np.testing.assert_allclose(found.volumes_at(found.embedding[::-1]), maps[::-1], atol=1e-6)
 
 
+def test_it_is_told_when_particles_have_the_maps_of_others(tmp_path: Path) -> None:
+    files, _ = three_maps(tmp_path / "maps")
+    latents = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    few = GivenMaps(latents, latents[:3], np.arange(3), files, notes=("first",))
+    assert few.notes == ("first", "a particle has the map of the nearest latent that has one (number of maps: 3)")
+    assert GivenMaps(latents[:3], latents[:3], np.arange(3), files).notes == ()
+    assert GivenMaps(latents, latents[:0], np.empty(0, np.int64), MapFiles((), BOX_PX, PIXEL_A)).notes == ()
+    # A class has one map.
+    assert given_classes(np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], files).notes == ()
+
+
 def test_what_is_saved_is_whole(tmp_path: Path) -> None:
     files, maps = three_maps(tmp_path / "maps")
     particles = make_particles(tmp_path, 4, BOX_PX, PIXEL_A)

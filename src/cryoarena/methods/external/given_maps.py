@@ -44,7 +44,7 @@ class GivenMaps(Reconstruction):
         self.poses = poses
         self.history = history or []
         self.rows = rows
-        self.notes = notes
+        self.notes = (*notes, *_nearest(len(np.unique(which)), len(self.embedding), posterior is not None))
         self.found = found or {}
         self._centres = np.asarray(centres, np.float32)
         self._which = which
@@ -72,6 +72,13 @@ class GivenMaps(Reconstruction):
         np.save(folder / "which.npy", self._which)
         write_json(folder / "maps.json", {"opposite": self._maps.opposite})
         self._maps.copy_to(folder / "maps")
+
+
+def _nearest(maps: int, particles: int, are_classes: bool) -> tuple[str, ...]:
+    """Return what is to be told where a particle is judged by the map of another latent."""
+    if are_classes or not 0 < maps < particles:
+        return ()
+    return (f"a particle has the map of the nearest latent that has one (number of maps: {maps})",)
 
 
 def load_given_maps(folder: Path, particles: ParticleSet) -> GivenMaps:

@@ -1,5 +1,6 @@
 """Work folders of CryoSTAR, written as its documentation and source tell."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,7 @@ def test_a_run_needs_a_model_a_gpu_and_the_program(
         next(method.commands(particles, CryostarOptions(), Run(), tmp_path))
     with pytest.raises(UserError, match=r"gone\.pdb, which does not exist"):
         next(method.commands(particles, CryostarOptions(tmp_path / "gone.pdb"), Run(), tmp_path))
+    assert "in these it is dark" in method.not_applicable(replace(particles, contrast_sign=-1))
     monkeypatch.setattr("cryoarena.methods.external.tool.Tool.find", lambda self: None)
     assert "run `cryoarena tools install cryostar`" in method.not_applicable(particles)
     monkeypatch.setattr("cryoarena.methods.external.tool.Tool.find", lambda self: tmp_path)

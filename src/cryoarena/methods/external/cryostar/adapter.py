@@ -105,6 +105,8 @@ class Cryostar(ExternalMethod[CryostarOptions]):
 
     def not_applicable(self, particles: ParticleSet) -> str | None:
         """Return why it cannot run on these particles, or here."""
+        if particles.contrast_sign < 0:
+            return "CryoSTAR is not known to understand images with dark protein, and in these it is dark"
         return super().not_applicable(particles) or wrong_ctf("CryoSTAR", particles, one_microscope=True)
 
     def read(self, folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
