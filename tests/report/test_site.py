@@ -64,9 +64,26 @@ def test_results_of_one_folder_name_have_pages_of_their_own(suites: list[Path], 
     (put / "dataset.json").write_text('{"id": "another", "name": "unused"}')
     write_site([suite], tmp_path / "site")
     pages = {path.name for path in (tmp_path / "site/first/turning-arm").glob("*.html")}
-    assert len(pages) == 1 + 4
+    assert pages == {
+        "index.html",
+        "ppca.html",
+        "first-b-ppca.html",
+        "consensus.html",
+        f"{tmp_path.name}-first-index.html",
+    }
     assert "turning-arm</h1>" in (tmp_path / "site/first/turning-arm/index.html").read_text()
     assert "No result was found for the dataset" in (tmp_path / "site/first/index.html").read_text()
+
+
+def test_the_address_of_a_result_outlives_its_key(suites: list[Path], tmp_path: Path) -> None:
+    suite = Path(shutil.copytree(suites[0], tmp_path / "first"))
+    results = suite / "results/turning-arm"
+    for key in ("0123456789ab", "ba9876543210"):
+        results = results.rename(suite / f"results/turning-arm-{key}")
+        (next(results.glob("ppca*"))).rename(results / f"ppca-seed7-{key}")
+        write_site([suite], tmp_path / "site")
+        names = {path.name for path in (tmp_path / "site/first/turning-arm").glob("*.html")}
+        assert names == {"index.html", "ppca-seed7.html", "consensus.html"}
 
 
 def test_addresses_do_not_depend_on_what_else_is_there(suites: list[Path], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryoarena.benchmark.suite_folder import without_key
 from cryoarena.errors import UserError
 from cryoarena.files import atomic_path
 from cryoarena.report.collect import collect, distinct_names
@@ -28,10 +29,11 @@ class Entry:
 def write_site(directories: Sequence[Path], output: Path, umap: bool = False) -> None:
     """Write a folder of pages: `index.html`, `SUITE/index.html`, `SUITE/DATASET/index.html`, `SUITE/DATASET/RUN.html`.
 
-    SUITE and RUN are the names of the folders read, DATASET is the label in the suite or the name of the dataset (with
-    the beginning of its id where several share a name): the address of a result changes only when its folder does.
-    Beside the pages lie `scores.csv` and, per dataset, a script for ChimeraX. Nothing is loaded from elsewhere and
-    every link is relative, so the folder can be opened from disk or put on any web server.
+    SUITE and RUN are the names of the folders read, without the key that a suite puts at their end; DATASET is the
+    label in the suite or the name of the dataset (with the beginning of its id where several share a name). Addresses
+    thus stay the same when the suite is run again by a newer version. Beside the pages lie `scores.csv` and, per
+    dataset, a script for ChimeraX. Nothing is loaded from elsewhere and every link is relative, so the folder can be
+    opened from disk or put on any web server.
 
     Raises:
         UserError: when two suites have one name, a suite has no result, the folder cannot be written, or it holds
@@ -93,13 +95,16 @@ def _result_html(part: Part, run: Run) -> str:
 
 
 def _addresses(runs: Sequence[Run]) -> list[str]:
-    """Return the file name of every result's page; folders of one name are told apart by those that hold them."""
-    paths = [run.result.path for run in runs]
-    names = [_slug(path.name) for path in paths]
-    return [
-        f"{name if names.count(name) == 1 and name != 'index' else _slug('-'.join(path.parts[-3:]))}.html"
-        for name, path in zip(names, paths, strict=True)
-    ]
+    """Return the file name of every result's page: that of its folder, without the key that changes with the code.
+
+    Where several share it, the first keeps it, and the others are told apart by the folders that hold them.
+    """
+    found: dict[Path, str] = {}
+    for path in sorted(run.result.path for run in runs):
+        name = _slug(without_key(path.name))
+        taken = name in found.values() or name == "index"
+        found[path] = _slug("-".join(path.parts[-3:])) if taken else name
+    return [f"{found[run.result.path]}.html" for run in runs]
 
 
 def _slug(name: str) -> str:
