@@ -82,6 +82,8 @@ def test_code_concerns_what_comes_after_it(tmp_path: Path, monkeypatch: pytest.M
         assert changed("methods/ppca.py") == [False, True, True, True]
         assert changed("metrics/judge.py") == [False, False, True, True]
         assert changed("cli/main.py") == [False, False, False, True]
+        for name in ("page.html.j2", "style.css", "scatter.js", "logo.svg"):
+            assert changed(f"report/templates/{name}") == [False, False, False, True]
     finally:
         code.code_version.cache_clear()
 

@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent.parent
+# Of the page, its templates and scripts too.
+_SOURCE = {".py", ".j2", ".css", ".js", ".svg"}
 _MODULES = ("files.py", "options.py", "registry.py")
 _TO_DATA = ("structures", "volumes", "imaging", "particles", "datasets")
 _TO_METHODS = (*_TO_DATA, "methods", "benchmark/run_cell.py")
@@ -39,7 +41,8 @@ def code_version(kind: str) -> str:
         kind: data, limits, run, score or report.
     """
     parts = [_PACKAGE / part for part in _PARTS[kind]]
-    files = {file for part in parts for file in (part.rglob("*.py") if part.is_dir() else [part])}
+    files = {file for part in parts for file in (part.rglob("*") if part.is_dir() else [part])}
+    files = {file for file in files if file.suffix in _SOURCE}
     digest = hashlib.sha256()
     for file in sorted(files | {_PACKAGE / module for module in _MODULES}):
         digest.update(file.relative_to(_PACKAGE).as_posix().encode())
