@@ -392,6 +392,8 @@ def test_figures_are_saved_as_shown(chromium: webdriver.Chrome, page: Path) -> N
         ("section.curves [data-save=svg]", "turning-arm-per-image-fsc-moving-region.svg", "image/svg+xml"),
         ("section.curves [data-save=png]", "turning-arm-per-image-fsc-moving-region.png", "image/png"),
         ("section.curves [data-save=csv]", "turning-arm-per-image-fsc-moving-region.csv", "text/csv"),
+        (".stat [data-save=svg]", "turning-arm-per-image-fsc-auc-moving-region.svg", "image/svg+xml"),
+        (".stat [data-save=png]", "turning-arm-per-image-fsc-auc-moving-region.png", "image/png"),
         (".confusion-plot [data-save=csv]", "turning-arm-consensus.csv", "text/csv"),
         (".scatter [data-save=png]", "turning-arm-ppca.png", "image/png"),
     ):
@@ -401,6 +403,33 @@ def test_figures_are_saved_as_shown(chromium: webdriver.Chrome, page: Path) -> N
         assert (saved["name"], saved["type"]) == (name, kind)
         assert saved["size"] > 150
     assert complaints(browser) == []
+
+
+def test_a_saved_leaderboard_has_the_colours_of_the_methods(chromium: webdriver.Chrome, page: Path) -> None:
+    browser = opened(chromium, page)
+    browser.execute_script("""
+        const make = URL.createObjectURL.bind(URL);
+        URL.createObjectURL = (blob) => {
+          createImageBitmap(blob).then((image) => {
+            const canvas = new OffscreenCanvas(image.width, image.height);
+            canvas.getContext('2d').drawImage(image, 0, 0);
+            const data = canvas.getContext('2d').getImageData(0, 0, image.width, image.height).data;
+            const counts = {};
+            for (let i = 0; i < data.length; i += 4) {
+              const colour = '#' + [...data.slice(i, i + 3)].map((v) => v.toString(16).padStart(2, '0')).join('');
+              counts[colour] = (counts[colour] || 0) + 1;
+            }
+            window.counts = counts;
+          });
+          return make(blob);
+        };
+        document.querySelector('.stat [data-save=png]').click();
+    """)
+    wait(browser, "return window.counts")
+    counts = browser.execute_script("return window.counts")
+    methods = browser.execute_script("return [0, 1].map((number) => CryoArena.css(`--m${number}`))")
+    assert all(counts.get(colour, 0) > 50 for colour in methods)
+    assert counts.get("#000000", 0) < 10
 
 
 CELL = """

@@ -1,6 +1,6 @@
 """Gather everything that a page shows about one dataset; what is damaged on disk becomes a note."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from cryoarena.report.coverage import partial_coverage
 from cryoarena.report.curve_sources import curve_sources
 from cryoarena.report.curves import curves_payload
 from cryoarena.report.figures.imbalance import imbalance_plane
+from cryoarena.report.figures.leaderboard import leaderboard_figure
 from cryoarena.report.figures.populations import populations_figure
 from cryoarena.report.figures.style import svg_for_page
 from cryoarena.report.gallery import Gallery, make_gallery
@@ -61,6 +62,7 @@ class Part:
     found: tuple[Statistic, ...]
     recommended: list[Bars]
     rest: list[Bars]
+    leaderboards: list[Markup]
     imbalance: Markup | None
     populations: Markup | None
     chimerax: str
@@ -99,6 +101,7 @@ def read_part(key: str, group: Group, parts: int = 1, umap: bool = False) -> Par
         "volumes": _noted(notes, "The maps", lambda: volumes_payload(shown, truth, notes, parts)),
     }
     leaders = {f"{statistic.metric}/{statistic.name}": pool(statistic, group) for statistic in found}
+    boards = _noted(notes, "The drawings of the leaderboards", lambda: _boards(recommended, group)) or []
     plane = _noted(notes, "The information-imbalance plane", lambda: _plane(leaders))
     states = _noted(notes, "The populations", lambda: populations_figure(sources, columns=1))
     card = dict(dataset.info.get("card") or {}) if dataset else {}
@@ -112,6 +115,7 @@ def read_part(key: str, group: Group, parts: int = 1, umap: bool = False) -> Par
         found,
         [bars(statistic, group, partial) for statistic in recommended],
         [bars(statistic, group, partial) for statistic in rest],
+        boards,
         svg_for_page(plane, f"Information imbalance on {group.name}") if plane else None,
         svg_for_page(states, f"Populations of {group.name}") if states else None,
         _noted(notes, "The ChimeraX script", lambda: chimerax_script(shown, truth)) or "",
@@ -123,6 +127,10 @@ def read_part(key: str, group: Group, parts: int = 1, umap: bool = False) -> Par
         _dataset_notes(dataset) if dataset else [],
         list(dict.fromkeys(notes)),
     )
+
+
+def _boards(recommended: Sequence[Statistic], group: Group) -> list[Markup]:
+    return [svg_for_page(leaderboard_figure(each, pool(each, group)), each.label) for each in recommended]
 
 
 def _plane(leaders: dict[str, tuple[Pooled, ...]]) -> Figure | None:

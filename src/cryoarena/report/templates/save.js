@@ -16,7 +16,9 @@
     const [from, to] = [[svg, ...svg.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
     from.forEach((element, i) => {
       const style = getComputedStyle(element);
-      for (const name of DRAWN) to[i].style.setProperty(name, style.getPropertyValue(name));
+      // What is defined once and used in many colours takes from its uses what it does not say itself.
+      const own = element.closest("defs") ? DRAWN.filter((name) => element.style.getPropertyValue(name)) : DRAWN;
+      for (const name of own) to[i].style.setProperty(name, style.getPropertyValue(name));
     });
     const [, , width, height] = svg.getAttribute("viewBox").split(/\s+/).map(Number);
     copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
@@ -35,8 +37,7 @@
     return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   }
 
-  async function picture(svg) {
-    const { text, width, height } = standalone(svg);
+  async function picture({ text, width, height }) {
     const image = new Image();
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
     await image.decode();
@@ -49,21 +50,25 @@
   }).join(",")).join("\n");
 
   async function save(button) {
-    const owner = button.closest("figure, section");
+    const owner = button.closest("figure, .stat, section");
     const part = button.closest("article").querySelector("h2.article")?.firstChild.textContent.trim() || document.querySelector("h1").textContent;
-    const what = owner.querySelector("select.curve")?.selectedOptions[0].text || owner.querySelector(".chip")?.textContent || owner.querySelector("h2").textContent;
+    const what = owner.querySelector("select.curve")?.selectedOptions[0].text || owner.querySelector(".chip, h2, b").textContent;
     const name = `${part} ${what}`.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/-+$/, "").toLowerCase();
-    const svg = owner.querySelector(".plot svg, .drawn svg");
+    // A leaderboard is a table on the page; its drawing waits in a template and takes its colours from the page.
+    const waiting = owner.querySelector("template")?.content.firstElementChild;
+    const svg = waiting ? document.body.appendChild(waiting.cloneNode(true)) : owner.querySelector(".plot svg, .drawn svg");
+    const drawn = svg && standalone(svg);
+    if (waiting) svg.remove();
     const kind = button.dataset.save;
     if (kind === "csv") {
       owner.dispatchEvent(new CustomEvent("save-data", {
         detail: (_, rows) => download(`${name}.csv`, new Blob([csv(rows)], { type: "text/csv" })),
       }));
     } else if (kind === "svg") {
-      download(`${name}.svg`, new Blob([standalone(svg).text], { type: "image/svg+xml" }));
+      download(`${name}.svg`, new Blob([drawn.text], { type: "image/svg+xml" }));
     } else {
       const canvas = owner.querySelector("canvas");
-      download(`${name}.png`, await (svg ? picture(svg) : toPng(canvas, canvas.width, canvas.height)));
+      download(`${name}.png`, await (drawn ? picture(drawn) : toPng(canvas, canvas.width, canvas.height)));
     }
   }
 
