@@ -9,6 +9,8 @@ from cryoarena.particles.safe_pickle import Records, check_pickle, read_array_pi
 
 _PARAMETERS = "params.pkl"
 _HALF_SETS = ("halfsets.pkl", "particles_halfsets.pkl")
+# Not all that the pipeline wrote; embeddings where there are none beside it in .npy.
+_OPENED = (_PARAMETERS, *_HALF_SETS, "embeddings.pkl")
 # Arguments of the pipeline that may name pickles.
 _GIVEN = ("ctf", "poses")
 
@@ -23,7 +25,7 @@ def check_model(model: Path, work: Path) -> None:
     Raises:
         UserError: when a pickle holds something else than arrays and plain values, is missing or damaged.
     """
-    found = {path.name: check_pickle(path, _RECORDS) for path in sorted(model.glob("*.pkl"))}
+    found = {name: check_pickle(model / name, _RECORDS) for name in _OPENED if (model / name).is_file()}
     for name in _HALF_SETS:
         # Without half-sets it would look for other pickles.
         if not isinstance(read_array_pickle(model / name), (list, tuple)):
