@@ -17,7 +17,10 @@ from cryoarena.particles.write_star import write_star
 
 TABLE, REFERENCE = "particles.star", "reference.mrc"
 _ROOT = "output/run"
-_ITERATION = re.compile(r"Expectation iteration (\d+)(?: of (\d+))?")
+# RELION 4 calls the descent of InitialModel an optimisation.
+_ITERATION = re.compile(
+    r"(?:Expectation|Stochastic Gradient Descent|Gradient optimisation) iteration (\d+)(?: of (\d+))?"
+)
 # of the box, where a user tells no diameter: the soft edge of the mask needs room
 _DIAMETER = 0.9
 
