@@ -58,7 +58,7 @@ options = { components = 2, iterations = 3 }
 name = "class3d"
 options = { classes = 2, iterations = 3 }
 """
-_SHIPPED = {"quick", "cryobench-small", "cryobench-tools", "cryobench"}
+_SHIPPED = {"quick", "quick-tools", "cryobench-small", "cryobench-tools", "cryobench"}
 
 
 def commands(page: Path) -> list[list[str]]:

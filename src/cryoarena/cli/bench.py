@@ -8,7 +8,9 @@ import typer
 
 
 def bench(
-    suite: Annotated[str, typer.Argument(help="quick, cryobench-small, cryobench, cryobench-tools, or a .toml file.")],
+    suite: Annotated[
+        str, typer.Argument(help="quick, quick-tools, cryobench-small, cryobench, cryobench-tools, or a .toml file.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything the suite makes.")],
     cores: Annotated[
         int, typer.Option(min=1, help="Cores of this machine; on a cluster the most that one job asks for.")
