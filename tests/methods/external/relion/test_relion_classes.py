@@ -61,6 +61,20 @@ def test_classes_of_every_particle_and_their_maps(job: Path, dataset: Path, part
     assert found.found["program"].startswith("RELION ")
 
 
+def test_classes_alone_of_a_job_that_has_no_maps(copy: Path, particles: ParticleSet) -> None:
+    whole = read_job(copy, particles, ImportOptions())
+    for path in copy.glob("*class*.mrc"):
+        path.unlink()
+    with pytest.raises(UserError, match="`--set maps=none` for its classes alone"):
+        read_job(copy, particles, ImportOptions())
+    alone = read_job(copy, particles, ImportOptions(maps="none"))
+    assert alone.posterior is not None
+    assert whole.posterior is not None
+    np.testing.assert_array_equal(alone.posterior.argmax(axis=1), whole.posterior.argmax(axis=1))
+    assert len(alone.representatives) == 0
+    assert alone.poses is None
+
+
 @pytest.mark.slow
 def test_an_import_equals_the_run_and_is_scored(job: Path, dataset: Path, tmp_path: Path) -> None:
     run = FinishedRun("relion-class3d", dataset, job.parents[1] / "result", job)
@@ -207,7 +221,7 @@ def test_iterations_in_order_of_number_and_of_continuation(copy: Path) -> None:
 def test_wrong_folders_are_told_in_a_sentence(copy: Path, particles: ParticleSet, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no complete iteration 7; there are: 1, 2"):
         read_job(copy, particles, ImportOptions(iteration=7))
-    with pytest.raises(UserError, match="option maps must be class or reconstructed, not 'both'"):
+    with pytest.raises(UserError, match="option maps must be class, reconstructed or none, not 'both'"):
         read_job(copy, particles, ImportOptions(maps="both"))
     with pytest.raises(UserError, match="no folder of a RELION job"):
         read_job(tmp_path, particles, ImportOptions())

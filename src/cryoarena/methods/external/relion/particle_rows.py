@@ -30,8 +30,12 @@ class Classes(NamedTuple):
     mean_probability: float | None
 
 
-def read_classes(data: Path, classes: int) -> Classes:
+def read_classes(data: Path, classes: int | None) -> Classes:
     """Return the class of each row. Stochastic gradient descent may not have seen an image yet: it has none.
+
+    Args:
+        data: table.
+        classes: how many have maps; None where no maps are asked for.
 
     Raises:
         UserError: when no row has a class, or one has a class without a map.
@@ -41,11 +45,12 @@ def read_classes(data: Path, classes: int) -> Classes:
     if table is None:
         raise UserError(f"{data} has no column _{_CLASS}; give the folder of a classification")
     number = table.numbers[_CLASS]
-    good = np.isin(number, np.arange(classes + 1))
+    good = np.isin(number, np.arange(classes + 1)) if classes else (number >= 0) & (number % 1 == 0)
     if not good.all():
         row = int(np.argmin(good))
+        but = "which is no number of one" if classes is None else f"but there are maps of classes 1 to {classes}"
         raise UserError(
-            f"row {row + 1} of {data} is of class {number[row]:g}, but there are maps of classes 1 to {classes}; "
+            f"row {row + 1} of {data} is of class {number[row]:g}, {but}; "
             "copy the missing maps, or choose another iteration"
         )
     if not (seen := number > 0).any():

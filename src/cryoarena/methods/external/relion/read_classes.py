@@ -14,7 +14,7 @@ from cryoarena.methods.external.relion.particle_rows import read_classes, read_n
 from cryoarena.methods.external.relion.reconstruct import reconstruct_classes
 from cryoarena.particles.particle_set import ParticleSet
 
-MAPS = ("class", "reconstructed")
+MAPS = ("class", "reconstructed", "none")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ImportOptions:
     Attributes:
         iteration: to take; the last complete one by default.
         maps: "class" for RELION's own, or "reconstructed" for those that relion_reconstruct makes of each class,
-            which no prior cuts off.
+            which no prior cuts off; "none" for the classes alone, of any job whose table has them, such as Class2D.
     """
 
     iteration: int | None = None
@@ -38,11 +38,11 @@ def check_maps_option(maps: str) -> None:
         UserError: when there is no such choice.
     """
     if maps not in MAPS:
-        raise UserError(f"option maps must be {' or '.join(MAPS)}, not {maps!r}")
+        raise UserError(f"option maps must be {', '.join(MAPS[:-1])} or {MAPS[-1]}, not {maps!r}")
 
 
 def read_job(folder: Path, particles: ParticleSet, options: ImportOptions) -> GivenMaps:
-    """Read what Class3D, InitialModel or a refinement of one class left.
+    """Read what Class3D, InitialModel or a refinement of one class left, or the classes of any other job.
 
     Raises:
         UserError: when the folder is of another program or kind of job, a file is missing, or rows and particles do
@@ -51,11 +51,14 @@ def read_job(folder: Path, particles: ParticleSet, options: ImportOptions) -> Gi
     """
     check_maps_option(options.maps)
     iteration = choose_iteration(folder, options.iteration)
-    paths = _class_maps(iteration)
-    box_px = require_field(paths, particles)
+    alone = options.maps == "none"
+    paths = () if alone else _class_maps(iteration)
+    box_px = particles.box_px if alone else require_field(paths, particles)
     rows = match_star(iteration.data, particles)
-    label, mean_probability = read_classes(iteration.data, len(paths))
-    poses = read_new_poses(iteration.data, rows, particles)
+    label, mean_probability = read_classes(iteration.data, None if alone else len(paths))
+    classes = 1 + int(label.max()) if alone else len(paths)
+    # Angles of images in a plane are no poses.
+    poses = None if alone else read_new_poses(iteration.data, rows, particles)
     order = np.argsort(rows)
     order = order[label[order] >= 0]
     rows, label, poses = rows[order], label[order], None if poses is None else poses[order]
@@ -73,12 +76,12 @@ def read_job(folder: Path, particles: ParticleSet, options: ImportOptions) -> Gi
         "judged": iteration.label,
         "maps": options.maps,
         "box_px": box_px,
-        "images_of_classes": np.bincount(label, minlength=len(paths)).tolist(),
+        "images_of_classes": np.bincount(label, minlength=classes).tolist(),
     }
     if mean_probability is not None:
         found["mean_probability_of_the_class"] = mean_probability
     return given_classes(
-        np.eye(len(paths), dtype=np.float32)[label],
+        np.eye(classes, dtype=np.float32)[label],
         maps,
         rows=rows if len(rows) < len(particles) else None,
         poses=poses,
@@ -98,7 +101,7 @@ def _class_maps(iteration: Iteration) -> tuple[Path, ...]:
     if not paths:
         raise UserError(
             f"{iteration.data.parent} has no {iteration.beside('class001.mrc').name}; give the folder of a Class3D or "
-            "InitialModel job, or of a Refine3D job that is finished"
+            "InitialModel job, or of a Refine3D job that is finished, or `--set maps=none` for its classes alone"
         )
     if missing := [path for path in paths if not path.is_file()]:
         raise UserError(f"{missing[0]} is missing; copy the maps of all classes, or choose another iteration")
