@@ -110,5 +110,22 @@ def test_an_installation_is_a_new_environment_and_a_failed_one_is_none(
     assert pinned.find() != tmp_path / "tools" / "a-tool" / "bin"
 
 
+def test_a_package_of_debian_is_installed_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
+    apt = 'echo "$@" > $0.told; [ "$4" = missing ] && exit 100; printf "#!/bin/sh\\necho 1" > $(dirname $0)/a-tool'
+    for name, body in (("apt-get", f"{apt}; chmod +x $(dirname $0)/a-tool"), ("sudo", 'exec "$@"')):
+        (bin_folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (bin_folder / name).chmod(0o755)
+    assert install(replace(TOOL, debian_package="a-package")) == bin_folder
+    assert (bin_folder / "apt-get.told").read_text() == "install --yes --no-install-recommends a-package\n"
+    with pytest.raises(UserError, match="installing ATool failed with exit code 100"):
+        install(replace(TOOL, debian_package="missing"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="not installed by cryoarena here: install the package a-tool"):
+        install(replace(TOOL, debian_package="a-package"))
+
+
 def test_the_tools_of_methods_are_known() -> None:
     assert "cryodrgn" in tools()

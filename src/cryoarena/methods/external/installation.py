@@ -1,5 +1,6 @@
 """Install outside programs into environments of their own, and find out whether they work."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -60,22 +61,29 @@ def condition(tool: Tool) -> Condition:
 def install(tool: Tool) -> Path:
     """Install the pinned packages of a tool into a new environment and return the folder of its programs.
 
-    What an interrupted installation left is replaced.
+    What an interrupted installation left is replaced. A package of Debian is installed as such, into the system.
 
     Raises:
         UserError: when the tool is not installed this way, or the installation fails.
     """
     if tool.requirements is None:
-        raise UserError(f"{tool.title} is not installed by cryoarena: {tool.how_to_install}")
+        as_root = [] if os.geteuid() == 0 else ["sudo"]
+        if not tool.debian_package or not all(map(shutil.which, [*as_root, "apt-get"])):
+            raise UserError(f"{tool.title} is not installed by cryoarena here: {tool.how_to_install}")
+        _run(tool, *as_root, "apt-get", "install", "--yes", "--no-install-recommends", tool.debian_package)
+        return tool.require()
     environment = tool.environment
     shutil.rmtree(environment, ignore_errors=True)
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "-r", tool.requirements]
-    for command in ([sys.executable, "-m", "venv", environment], pip):
-        done = subprocess.run([str(word) for word in command], check=False)
-        if done.returncode:
-            raise UserError(f"installing {tool.title} failed with exit code {done.returncode}; the reason is above")
+    _run(tool, sys.executable, "-m", "venv", environment)
+    _run(tool, environment / "bin" / "python", "-m", "pip", "install", "-r", tool.requirements)
     (environment / INSTALLED).write_bytes(tool.requirements.read_bytes())
     return environment / "bin"
+
+
+def _run(tool: Tool, *words: str | Path) -> None:
+    done = subprocess.run([str(word) for word in words], check=False)
+    if done.returncode:
+        raise UserError(f"installing {tool.title} failed with exit code {done.returncode}; the reason is above")
 
 
 def _version(printed: list[str]) -> str:

@@ -23,6 +23,7 @@ class Tool:
         version_command: prints a line with the version, the name of an executable first.
         self_test: command that loads all that the tool needs and ends without an error.
         requirements: pinned packages to install from PyPI, or None where the tool is no such package.
+        debian_package: that holds it where it is no such package, or "".
         how_to_install: one sentence, for a tool without `requirements`.
     """
 
@@ -33,6 +34,7 @@ class Tool:
     version_command: tuple[str, ...]
     self_test: tuple[str, ...]
     requirements: Path | None = None
+    debian_package: str = ""
     how_to_install: str = ""
 
     @property

@@ -13,7 +13,9 @@ RELION = Tool(
     program="relion_refine",
     version_command=("relion_refine", "--version"),
     self_test=("relion_reconstruct", "--version"),
-    how_to_install="install the Debian package relion, or build it from https://github.com/3dem/relion",
+    debian_package="relion",
+    how_to_install="run `cryoarena tools install relion` on Debian or Ubuntu, or build it from "
+    "https://github.com/3dem/relion",
 )
 
 
