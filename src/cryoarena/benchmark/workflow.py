@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def run_workflow(folder: SuiteFolder, plan: Plan, machine: Machine, lock: int, l
     command += ["--scheduler", "greedy", "--nocolor", *machine.arguments()]
     log = folder.snakemake_log
     begin = log.stat().st_size if log.exists() else 0
-    with log.open("ab") as stream:
+    with log.open("ab") as stream, _interruptible():
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, pass_fds=[lock], env=_environment()
         )
@@ -130,6 +130,19 @@ def run_workflow(folder: SuiteFolder, plan: Plan, machine: Machine, lock: int, l
         last = " | ".join(told.strip().splitlines()[-_SHOWN_LINES:])
         raise UserError(f"Snakemake ended with exit code {process.returncode}, see {log}: {last}")
     return failed
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let processes that are started now end on SIGINT, which `_stop` sends, in the background of a script too."""
+    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if is_ignored:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if is_ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _stop(process: subprocess.Popen[bytes], is_told: bool) -> None:
