@@ -118,14 +118,15 @@ def material(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("top.psf", "path.dcd"):
         shutil.copyfile(mirror / "md" / "adk_dims001" / name, folder / name)
     (folder / "mine.toml").write_text(TINY)
-    particle_tables(root / "convert", folder / "particles-data")
+    particle_tables(root / "convert")
     for name in ("bench", "other"):
         run(["bench", str(folder / "mine.toml"), "-o", str(root / "report" / name)])
     return root
 
 
-def particle_tables(folder: Path, dataset: Path) -> None:
-    """Make the tables of other programs that are converted into each other."""
+def particle_tables(folder: Path) -> None:
+    """Make the tables of other programs that are converted into each other; they name images in the same folder."""
+    dataset = make_small_dataset(folder / "data", images=200, box_px=24, snr=0.5)
     for sub in ("Refine3D/job019", "drgn"):
         (folder / sub).mkdir(parents=True)
     for name in ("J12_particles.cs", "J12_passthrough_particles.cs", "Refine3D/job019/run_data.star", "new.star"):
