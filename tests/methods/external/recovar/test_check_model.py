@@ -97,7 +97,7 @@ def write_parameters(folder: Path, monkeypatch: pytest.MonkeyPatch, more: object
     dump(folder / "model" / "params.pkl", content | {"input_args": given, "more": more})
 
 
-def refused(folder: Path, dataset: Path, sentence: str) -> None:
+def assert_refused(folder: Path, dataset: Path, sentence: str) -> None:
     out = folder.parent / "result"
     with pytest.raises(UserError, match=sentence):
         import_result("recovar", folder, dataset, out)
@@ -106,18 +106,18 @@ def refused(folder: Path, dataset: Path, sentence: str) -> None:
 
 
 def test_pickles_that_do_no_harm_are_handed_over(folder: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused(folder, dataset, "all pickles are opened")
+    assert_refused(folder, dataset, "all pickles are opened")
     ctf = folder.parent / "ctf.pkl"
     dump(ctf, np.ones((N, 9)))
     write_parameters(folder, monkeypatch, ctf=str(ctf), poses="/gone/poses.pkl")
-    refused(folder, dataset, "all pickles are opened")
+    assert_refused(folder, dataset, "all pickles are opened")
 
 
 @pytest.mark.parametrize("name", ["params", "halfsets", "particles_halfsets", "embeddings"])
 def test_a_hostile_pickle_is_told_and_not_run(folder: Path, dataset: Path, name: str) -> None:
     particles = open_particles(dataset)
     dump(folder / "model" / f"{name}.pkl", {"input_args": Hostile(folder.parent / "run")})
-    refused(folder, dataset, rf"model/{name}\.pkl asks for posix\.mkdir; only plain arrays")
+    assert_refused(folder, dataset, rf"model/{name}\.pkl asks for posix\.mkdir; only plain arrays")
     saved = folder.parent / "model"
     saved.mkdir()
     found = read_output(folder, particles, ImportOptions())
@@ -134,7 +134,7 @@ def test_what_jax_is_asked_for_is_no_way_around(folder: Path, dataset: Path, mon
             return sys.modules["jax._src.array"]._reconstruct_array, arguments
 
     write_parameters(folder, monkeypatch, more=Hidden())
-    refused(folder, dataset, r"params\.pkl asks for posix\.mkdir")
+    assert_refused(folder, dataset, r"params\.pkl asks for posix\.mkdir")
 
 
 def test_what_the_parameters_name_is_looked_at_too(
@@ -144,15 +144,15 @@ def test_what_the_parameters_name_is_looked_at_too(
     dump(evil, Hostile(folder.parent / "run"))
     for name in ("ctf", "poses"):
         write_parameters(folder, monkeypatch, **{name: str(evil)})
-        refused(folder, dataset, r"evil\.pkl asks for posix\.mkdir")
+        assert_refused(folder, dataset, r"evil\.pkl asks for posix\.mkdir")
     write_parameters(folder, monkeypatch, ind=str(evil))
     # Without half-sets RECOVAR would look for rows.
     dump(folder / "model" / "halfsets.pkl", None)
-    refused(folder, dataset, r"halfsets\.pkl holds a NoneType")
+    assert_refused(folder, dataset, r"halfsets\.pkl holds a NoneType")
     (folder / "model" / "halfsets.pkl").unlink()
-    refused(folder, dataset, r"halfsets\.pkl does not exist")
+    assert_refused(folder, dataset, r"halfsets\.pkl does not exist")
 
 
 def test_parameters_that_are_none(folder: Path, dataset: Path) -> None:
     dump(folder / "model" / "params.pkl", [1])
-    refused(folder, dataset, r"params\.pkl does not tell what RECOVAR was given")
+    assert_refused(folder, dataset, r"params\.pkl does not tell what RECOVAR was given")

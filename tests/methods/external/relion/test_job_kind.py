@@ -6,7 +6,7 @@ import pytest
 
 from cryoarena.errors import UserError
 from cryoarena.methods.base import methods
-from cryoarena.methods.external.relion.job_folder import require_job_of
+from cryoarena.methods.external.relion.job_folder import job_kind
 from cryoarena.methods.external.relion.read_classes import ImportOptions
 from random_particles import make_particles
 
@@ -46,14 +46,17 @@ def test_the_method_that_reads_a_job_is_named(name: str, runs: tuple[str, ...], 
 
 
 @pytest.mark.parametrize(
-    ("name", "runs"),
+    ("runs", "kind"),
     [
-        ("relion-class3d", (CLASS3D, CONTINUED)),
-        ("relion-class3d", (CONTINUED,)),
-        ("relion-initialmodel", (INITIAL,)),
-        ("relion-initialmodel", (CONTINUED,)),
-        ("relion-initialmodel", ()),
+        ((CLASS3D,), "relion-class3d"),
+        ((INITIAL,), "relion-initialmodel"),
+        # What continues is not told again what it is, and may be anything.
+        ((CLASS3D, CONTINUED), None),
+        ((CONTINUED,), None),
+        ((), None),
     ],
 )
-def test_a_job_that_may_be_of_the_kind_is_not_refused(name: str, runs: tuple[str, ...], tmp_path: Path) -> None:
-    require_job_of(name, job(tmp_path / "job", *runs))
+def test_the_kind_of_a_job_is_told_by_its_arguments_or_not_at_all(
+    runs: tuple[str, ...], kind: str | None, tmp_path: Path
+) -> None:
+    assert job_kind(job(tmp_path / "job", *runs)) == kind

@@ -112,19 +112,24 @@ def read_version(iteration: Iteration) -> tuple[str, str]:
     return "unknown", ""
 
 
-def require_job_of(name: str, folder: Path) -> None:
-    """Check that a job is of the kind that a method reads, as far as its files tell.
-
-    Raises:
-        UserError: when it is of another; the sentence names the method that reads it.
-    """
+def job_kind(folder: Path) -> str | None:
+    """Return the method that reads a job of this kind, or None where its files do not tell."""
     told = [iteration.beside("optimiser.star") for iteration in _iterations(folder)]
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in told if path.is_file()]
     words = {word for text in texts for found in _VERSION.finditer(text) for word in found[2].split()}
     marked = next((kind for word, kind in _MARKS.items() if word in words), None)
     # A run that was continued is not told again what it is.
     plain = "relion-class3d" if words and "--continue" not in words else None
-    if (kind := marked or plain) not in (None, name):
+    return marked or plain
+
+
+def require_job_of(name: str, folder: Path) -> None:
+    """Check that a job is of the kind that a method reads, as far as its files tell.
+
+    Raises:
+        UserError: when it is of another; the sentence names the method that reads it.
+    """
+    if (kind := job_kind(folder)) not in (None, name):
         raise UserError(f"{folder} is of another kind of RELION job; import it with {kind}")
 
 
