@@ -91,6 +91,9 @@ def test_compiled_loops_and_tensor_operations_agree() -> None:
     grid.insert(points, rotations, data, weight, compiled, data_by, weight_by)
     grid.insert_by_tensors(points, rotations, data, weight, by_tensors, data_by, weight_by)
     torch.testing.assert_close(compiled, by_tensors, rtol=1e-4, atol=1e-4)
+    sums, minus = compiled[:, [0, 1, 4]].contiguous(), torch.randn((grid.size, 2), generator=generator)
+    ridge = torch.rand(9, generator=generator)
+    torch.testing.assert_close(grid.quotient(sums, ridge, minus), grid.quotient_by_tensors(sums, ridge, minus))
     ctf = torch.randn((5, len(points)), generator=generator)
     for compiled_products, products in (
         (grid.gram, grid.gram_by_tensors),

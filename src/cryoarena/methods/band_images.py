@@ -14,6 +14,8 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
 
 _KEPT_BYTES = 1_500_000_000
+# Large batches of what is kept: the fewer they are, the longer a grid stays in the cache.
+_BATCH_BYTES = 64_000_000
 _BYTES_PER_POINT = 12
 
 
@@ -53,9 +55,10 @@ class BandImages:
         device = self.points.kx.device
         lower = BandImages(self._particles, radius, device, self._batch_images)
         if self._kept is not None:
-            # Both are in the order of rows and columns of the image.
-            inside = torch.nonzero(self.points.kx**2 + self.points.ky**2 <= radius**2)[:, 0]
-            lower._kept = _Coefficients(self._kept.data[:, inside], self._kept.ctf[:, inside], self._kept.rotations)
+            inside = slice(0, len(lower.points))
+            lower._kept = _Coefficients(
+                self._kept.data[:, inside].contiguous(), self._kept.ctf[:, inside].contiguous(), self._kept.rotations
+            )
         return lower
 
     def batches(self, rows: NDArray[np.int64] | None = None) -> Iterator[Batch]:
@@ -66,8 +69,9 @@ class BandImages:
             return
         if self._kept is None:
             self._kept = self._read()
-        for start in range(0, len(wanted), self._batch_images):
-            batch = wanted[start : start + self._batch_images]
+        at_once = max(self._batch_images, _BATCH_BYTES // (_BYTES_PER_POINT * len(self.points)))
+        for start in range(0, len(wanted), at_once):
+            batch = wanted[start : start + at_once]
             here = slice(start, start + len(batch)) if rows is None else torch.as_tensor(batch)
             yield Batch(batch, self._kept.data[here], self._kept.ctf[here], self._kept.rotations[here])
 

@@ -28,7 +28,6 @@ from cryoarena.volumes.slicing import as_volume
 _FIRST_BAND = 0.4
 _GROWTH, _MARGIN = 1.25, 1.1
 _LEAST_CORRELATION = 0.143
-_SETTLED = 0.005
 # Part of its images that each of two classes hands to the other when chance decides between them.
 _EXCHANGED = 0.2
 # In earlier iterations classes may have much to exchange.
@@ -48,11 +47,14 @@ class Class3dOptions:
 
     Attributes:
         classes: number of classes K, from 1 to 100.
-        iterations: at most; it stops sooner when less than 0.5 % of the posterior moves to other classes.
+        iterations: at most.
+        settled: part of the posterior; it stops sooner when less than that moves to other classes. With 0 it does all
+            iterations.
     """
 
     classes: int = 10
     iterations: int = 25
+    settled: float = 0.005
 
 
 class Class3dReconstruction(Reconstruction):
@@ -180,6 +182,7 @@ class _Classification:
         self._particles = particles.subset(self._order)
         self._classes = options.classes
         self._iterations = options.iterations
+        self._settled = options.settled
         self._seed = run.seed
         self._device = torch.device(run.device)
         self._full_radius = particles.box_px / 2 - 1
@@ -222,7 +225,7 @@ class _Classification:
         comparable = len(history) > 1 and history[-2]["radius_px"] == state.radius
         earlier = history[-2]["log_likelihood_per_image"] if comparable else -math.inf
         stalled = not refilling and log_likelihood <= earlier
-        settled = not grown and (changed < _SETTLED or stalled)
+        settled = self._settled > 0 and not grown and (changed < self._settled or stalled)
         if len(history) >= _FIRST_MERGE:
             posterior = merge(state.posterior, posterior)
         if refilling:

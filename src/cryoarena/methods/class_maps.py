@@ -11,7 +11,7 @@ from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.volumes.filters import fourier_crop_volume
-from cryoarena.volumes.slicing import OVERSAMPLING
+from cryoarena.volumes.slicing import OVERSAMPLING, FourierGrid
 
 # A class does not see an image that belongs to it with a smaller probability.
 _LEAST_POSTERIOR = 1e-3
@@ -67,10 +67,9 @@ class ClassMaps:
 def consensus_of(images: BandImages, half_set: Tensor) -> Consensus:
     """Return the map of all images of a band, filtered by its half-sets, and the mask that these give."""
     grid = images.grid
-    shells = grid.shells()
     everyone = torch.ones((len(half_set), 1), device=grid.device)
     _, accumulated = next(_accumulated(images, everyone, half_set))
-    halves = torch.stack([grid.to_volumes(half.solved(shells)[:, None])[0] for half in accumulated])
+    halves = torch.cat([grid.to_volumes(half.solved(grid)) for half in accumulated])
     mask = solvent_mask(halves[0], halves[1])
     weight_a, weight_b = (half.shell_weight.sum()[None] for half in accumulated)
     return Consensus(halves, local_wiener(halves[:1], halves[1:], weight_a, weight_b, mask).maps[0], mask)
@@ -101,16 +100,14 @@ def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensu
         consensus: in the box of the band.
     """
     grid = images.grid
-    shells = grid.shells()
-    of_halves = grid.from_volumes(consensus.halves)
+    of_halves = [grid.from_volumes(half[None])[:, 0] for half in consensus.halves]
     n_classes = posterior.shape[1]
     halves = torch.empty((2, n_classes, *consensus.map.shape), device=grid.device)
     weights = torch.empty((2, n_classes, images.n_shells), device=grid.device)
     for k, accumulated in _accumulated(images, posterior, half_set):
         for half, sums in enumerate(accumulated):
             weights[half, k] = sums.shell_weight
-            difference = sums.minus(of_halves[:, half]).solved(shells)
-            halves[half, k] = grid.to_volumes(difference[:, None])[0]
+            halves[half, k] = grid.to_volumes(sums.solved(grid, of_halves[half]))[0]
     weight_a, weight_b = weights.sum(dim=2)
     filtered = local_wiener(halves[0], halves[1], weight_a, weight_b, consensus.mask)
     counts = posterior.sum(dim=0) + 1
@@ -124,20 +121,14 @@ def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensu
 
 @dataclass(frozen=True)
 class _Sums:
-    """Images of a class and half-set, inserted: data Σ r·CTF·y (V, 2), weight Σ r·CTF² (V,), its shell means (S,)."""
+    """Images of a class and half-set, inserted: Σ r·CTF·y and Σ r·CTF² (V, 3), and means of these weights (S,)."""
 
-    data: Tensor
-    weight: Tensor
+    sums: Tensor
     shell_weight: Tensor
 
-    def minus(self, values: Tensor) -> "_Sums":
-        """Return what would be found of the images less the slices of a map (V, 2)."""
-        return _Sums(self.data - self.weight[:, None] * values, self.weight, self.shell_weight)
-
-    def solved(self, shells: Tensor) -> Tensor:
-        """Divide by the weight, with a small ridge where there is hardly any; (V, 2)."""
-        ridge = _RIDGE * self.shell_weight[shells.clamp(max=len(self.shell_weight) - 1)] + 1e-12
-        return self.data / (self.weight + ridge)[:, None]
+    def solved(self, grid: FourierGrid, minus: Tensor | None = None) -> Tensor:
+        """Return the map of the images less the slices of a map (V, 2), with a small ridge; (V, 1, 2)."""
+        return grid.quotient(self.sums, _RIDGE * self.shell_weight + 1e-12, minus)
 
 
 def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Iterator[tuple[int, list[_Sums]]]:
@@ -152,7 +143,7 @@ def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Ite
         accumulators = [[grid.accumulator(1, 1) for _ in range(2)] for _ in classes]
         shell_weights = torch.zeros((len(classes), 2, images.n_shells), device=grid.device)
         rows = torch.nonzero(seen.any(dim=1))[:, 0].cpu().numpy()
-        for batch in images.batches(rows):
+        for batch in images.batches(None if len(rows) == images.count else rows):
             here = torch.as_tensor(batch.rows, device=grid.device)
             data, weight = batch.ctf * batch.data, batch.ctf**2
             # What all voxels of a shell receive, counted as `complete` counts it.
@@ -162,14 +153,8 @@ def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Ite
                 if len(chosen):
                     by = posterior[here[chosen], k, None]
                     into = accumulators[k - start][half]
-                    grid.insert(images.points, batch.rotations[chosen], data[chosen], weight[chosen], into, by, by)
+                    grid.insert(images.points, batch.rotations, data, weight, into, by, by, chosen)
                     shell_weights[k - start, half] += (by * received[chosen]).sum(dim=0)
         for k in classes:
-            completed = (grid.complete(half, maps=1) for half in accumulators.pop(0))
-            yield (
-                k,
-                [
-                    _Sums(data[:, 0], weight[:, 0], shell_weight)
-                    for (data, weight), shell_weight in zip(completed, shell_weights[k - start], strict=True)
-                ],
-            )
+            of_halves = zip(accumulators.pop(0), shell_weights[k - start], strict=True)
+            yield k, [_Sums(sums, shell_weight) for sums, shell_weight in of_halves]

@@ -92,26 +92,23 @@ class _CompareLikely:
 
     def __init__(self, images: BandImages, maps: Tensor) -> None:
         self._grid, self._n_shells = images.grid, images.n_shells
-        middle = images.n_shells // 2
-        self._lower_points, self._lower = images.points.in_shells(0, middle)
-        self._upper_points, self._upper = images.points.in_shells(middle + 1, images.n_shells)
+        self._lower, self._upper = images.points.split(images.n_shells // 2)
         self._values = [images.grid.from_volumes(volume[None]) for volume in maps]
-        cropped = [images.grid.cropped(values, middle + 0.5) for values in self._values]
+        cropped = [images.grid.cropped(values, images.n_shells // 2 + 0.5) for values in self._values]
         self._lower_grid = cropped[0][0]
         self._lower_values = torch.cat([values for _, values in cropped], dim=1)
 
     def __call__(self, batch: Batch, evidence: _Evidence, expected: Tensor) -> tuple[Tensor, Tensor]:
         """Return likeness (n, S, 2, K), and the classes (n, K) for which it is complete: likely or expected ones."""
-        data, ctf = batch.data[:, self._lower], batch.ctf[:, self._lower]
-        below = self._lower_grid.likeness(self._lower_values, self._lower_points, batch.rotations, data, ctf)
+        of_images = batch.rotations, batch.data, batch.ctf
+        below = self._lower_grid.likeness(self._lower_values, self._lower, *of_images)
         gain = evidence.gain(below)
         likely = (gain > gain.max(dim=1, keepdim=True).values - _HOPELESS) | expected
         likeness = below.new_zeros((len(below), self._n_shells, *below.shape[2:]))
         likeness[:, : below.shape[1]] = below
-        data, ctf = batch.data[:, self._upper], batch.ctf[:, self._upper]
         for k, values in enumerate(self._values):
             rows = torch.nonzero(likely[:, k])[:, 0]
             if len(rows):
-                above = self._grid.likeness(values, self._upper_points, batch.rotations[rows], data[rows], ctf[rows])
+                above = self._grid.likeness(values, self._upper, *of_images, rows, begin=len(self._lower))
                 likeness[rows, :, :, k] += above[:, :, :, 0]
         return likeness, likely

@@ -8,7 +8,7 @@ from torch import Tensor
 from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.batches import Batch
 from cryoarena.methods.class_maps import Consensus
-from cryoarena.volumes.slicing import shell_means
+from cryoarena.volumes.slicing import ImagePoints, shell_means
 
 _ITERATIONS = 10
 # of the mean weight of a shell, so that voxels without data stay small
@@ -35,9 +35,22 @@ def latent_sketch(images: BandImages, consensus: Consensus, noise: Tensor, compo
     latents = torch.randn((images.count, components), generator=torch.Generator().manual_seed(seed)).to(grid.device)
     covariance = torch.zeros((images.count, components, components), device=grid.device)
     residuals = _without_mean(images, consensus.map)
+
+    # One shell of all points, in units of the noise: what is summed by shell is not needed apart.
+    together = ImagePoints(points.box_px, points.kx, points.ky, torch.zeros_like(points.shell))
+    over_noise = precision[points.shell].sqrt()
+
+    def expect(batch: Batch, residual: Tensor, values: Tensor) -> None:
+        products = 2 * grid.gram(values, together, batch.rotations, over_noise * residual, over_noise * batch.ctf)[:, 0]
+        covariance[batch.rows] = torch.linalg.inv(products[:, 1:, 1:] + identity)
+        latents[batch.rows] = (covariance[batch.rows] @ products[:, 1:, :1])[:, :, 0]
+
+    values: Tensor | None = None
     for _ in range(_ITERATIONS):
         sums = grid.accumulator(components, pairs.shape[1])
         for batch, residual in residuals():
+            if values is not None:
+                expect(batch, residual, values)
             moments = _second_moments(latents[batch.rows], covariance[batch.rows])[:, pairs[0], pairs[1]]
             weighted = batch.ctf * precision[points.shell]
             data, weight = weighted * residual, weighted * batch.ctf
@@ -45,11 +58,9 @@ def latent_sketch(images: BandImages, consensus: Consensus, noise: Tensor, compo
         volumes = grid.to_volumes(_solve(*grid.complete(sums, components), pairs, images)) * consensus.mask
         volumes = _principal(volumes, _second_moments(latents, covariance).mean(dim=0))
         values = grid.from_volumes(volumes)
-        for batch, residual in residuals():
-            gram = grid.gram(values, points, batch.rotations, residual, batch.ctf)
-            products = 2 * (gram * precision[:, None, None]).sum(dim=1)
-            covariance[batch.rows] = torch.linalg.inv(products[:, 1:, 1:] + identity)
-            latents[batch.rows] = (covariance[batch.rows] @ products[:, 1:, :1])[:, :, 0]
+    assert values is not None
+    for batch, residual in residuals():
+        expect(batch, residual, values)
     scaled: Tensor = latents * volumes.flatten(1).norm(dim=1)
     return scaled
 
@@ -77,13 +88,14 @@ def _principal(volumes: Tensor, second_moment: Tensor) -> Tensor:
 
 
 def _solve(data: Tensor, weight: Tensor, pairs: Tensor, images: BandImages) -> Tensor:
-    """Solve the normal equations of every grid voxel; (V, q, 2)."""
-    size = data.shape[1]
-    normal = torch.zeros((len(data), size, size), device=data.device)
-    normal[:, pairs[0], pairs[1]] = weight
-    normal[:, pairs[1], pairs[0]] = weight
-    shells = images.grid.shells()
+    """Solve the normal equations of every grid voxel within the radius, 0 beyond; (V, q, 2)."""
+    size, shells = data.shape[1], images.grid.shells()
+    inside = torch.nonzero(shells <= images.grid.radius)[:, 0]
+    normal = torch.zeros((len(inside), size, size), device=data.device)
+    normal[:, pairs[0], pairs[1]] = normal[:, pairs[1], pairs[0]] = weight[inside]
     trace = torch.diagonal(normal, dim1=1, dim2=2).mean(dim=1)
-    ridge = _RIDGE * shell_means(trace, shells, int(shells.max()) + 1)[shells] + 1e-12
-    solved: Tensor = torch.linalg.solve(normal + ridge[:, None, None] * torch.eye(size, device=data.device), data)
+    ridge = _RIDGE * shell_means(trace, shells[inside], int(shells[inside].max()) + 1)[shells[inside]] + 1e-12
+    normal += ridge[:, None, None] * torch.eye(size, device=data.device)
+    solved = torch.zeros_like(data)
+    solved[inside] = torch.linalg.solve(normal, data[inside])
     return solved

@@ -46,24 +46,35 @@ def local_wiener(half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Ten
     length = lengths(box_px, mask.device)
     shells = torch.arange(n_shells, device=mask.device)
     weight = (weight_a + weight_b).clamp(min=1e-30)
-    of_a, of_b = ((each / weight)[:, None, None, None] for each in (weight_a, weight_b))
-    both = (weight_a * weight_b)[:, None, None, None]
+    both = weight_a * weight_b
+    of_a, of_b, of_weight, of_pair = (
+        each.tolist() for each in (weight_a / weight, weight_b / weight, weight, both / both.sum().clamp(min=1e-30))
+    )
+    pairs = max(1, int((both > 0).sum()))
     spectra_a, spectra_b = (_spectra(half, mask) for half in (half_a, half_b))
     maps = torch.zeros_like(half_a)
     gain = torch.zeros((len(maps), n_shells), device=mask.device)
     for band in range(_BANDS + 1):
         window = _window(length, band, step)
-        a, b = (_maps(spectra, window, box_px) for spectra in (spectra_a, spectra_b))
         smooth = _gaussian(length, max(_LEAST_PX, _PERIODS * box_px / (max(band, 0.5) * step)))
-        signal = _smoothed((both * a * b).sum(dim=0) / both.sum().clamp(min=1e-30), smooth).clamp(min=0)
-        # Of one unit of weight.
-        noise = (of_a * of_b * (a - b) ** 2 * weight[:, None, None, None]).sum(dim=0) / (both > 0).sum().clamp(min=1)
-        noise = _smoothed(noise, smooth).clamp(min=1e-30)
+        signal, noise = torch.zeros_like(mask), torch.zeros_like(mask)
+        together = []
+        # Map by map: what one takes stays in the cache.
         for k in range(len(maps)):
-            passed = signal / (signal + noise / weight[k])
-            maps[k] += passed * (of_a[k] * a[k] + of_b[k] * b[k])
-            gain[k] += (passed * mask).mean() * _window(shells, band, step)
-    return Filtered(maps, gain, _correlation(spectra_a, spectra_b, both, length))
+            a, b = (torch.fft.irfftn(spectra[k] * window, s=mask.shape) for spectra in (spectra_a, spectra_b))
+            signal.addcmul_(a, b, value=of_pair[k])
+            difference = a - b
+            noise.addcmul_(difference, difference, value=of_a[k] * of_b[k] * of_weight[k] / pairs)
+            together.append(a.mul_(of_a[k]).add_(b, alpha=of_b[k]))
+        signal = _smoothed(signal, smooth).clamp(min=0)
+        # Of one unit of weight.
+        noise = _smoothed(noise, smooth).clamp(min=1e-30)
+        of_band = _window(shells, band, step)
+        for k, whole in enumerate(together):
+            passed = signal / torch.add(signal, noise, alpha=1 / of_weight[k])
+            maps[k].addcmul_(passed, whole)
+            gain[k] += (passed * mask).mean() * of_band
+    return Filtered(maps, gain, _correlation(spectra_a, spectra_b, both[:, None, None, None], length))
 
 
 def lengths(box_px: int, device: torch.device) -> Tensor:
@@ -91,10 +102,6 @@ def _smoothed(volume: Tensor, transfer: Tensor) -> Tensor:
 
 def _spectra(volumes: Tensor, mask: Tensor) -> Tensor:
     return torch.stack([torch.fft.rfftn(volume * mask) for volume in volumes])
-
-
-def _maps(spectra: Tensor, window: Tensor, box_px: int) -> Tensor:
-    return torch.stack([torch.fft.irfftn(spectrum * window, s=(box_px,) * 3) for spectrum in spectra])
 
 
 def _correlation(spectra_a: Tensor, spectra_b: Tensor, weight: Tensor, length: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cryoarena.volumes import trilinear_cpu
+from cryoarena.volumes.quotient_cpu import quotient
 
 OVERSAMPLING = 2
 _POINTS_AT_ONCE = 1 << 20
@@ -24,7 +25,8 @@ _POINTS_AT_ONCE = 1 << 20
 class ImagePoints:
     """The independent Fourier coefficients of a real D x D image within a radius.
 
-    One point for every pair ±k with 0 <= |k| <= radius: columns kx >= 0, and ky >= 0 where kx is 0.
+    One point for every pair ±k with 0 <= |k| <= radius: columns kx >= 0, and ky >= 0 where kx is 0. They are in
+    the order of |k|: the points of a lower radius, or of the first shells, come first.
 
     Attributes:
         box_px: image side D.
@@ -44,16 +46,23 @@ class ImagePoints:
         k = torch.arange(-limit, limit + 1, device=device)
         ky, kx = torch.meshgrid(k, k[limit:], indexing="ij")
         length = torch.sqrt((kx**2 + ky**2).double())
-        kept = (length <= radius) & ((kx > 0) | (ky >= 0))
-        return ImagePoints(box_px, kx[kept], ky[kept], torch.round(length[kept]).long())
+        kept = torch.nonzero(((length <= radius) & ((kx > 0) | (ky >= 0))).reshape(-1))[:, 0]
+        order = kept[torch.argsort(length.reshape(-1)[kept], stable=True)]
+        return ImagePoints(
+            box_px, kx.reshape(-1)[order], ky.reshape(-1)[order], torch.round(length.reshape(-1)[order]).long()
+        )
 
     def __len__(self) -> int:
         return len(self.kx)
 
-    def in_shells(self, first: int, last: int) -> tuple["ImagePoints", Tensor]:
-        """Return the points of shells first … last, and which of these points they are."""
-        kept = torch.nonzero((self.shell >= first) & (self.shell <= last))[:, 0]
-        return ImagePoints(self.box_px, self.kx[kept], self.ky[kept], self.shell[kept]), kept
+    def split(self, shell: int) -> tuple["ImagePoints", "ImagePoints"]:
+        """Return the points up to a shell, and those beyond it."""
+        count = int((self.shell <= shell).sum())
+        inner, outer = (
+            ImagePoints(self.box_px, self.kx[part], self.ky[part], self.shell[part])
+            for part in (slice(0, count), slice(count, None))
+        )
+        return inner, outer
 
     def of_images(self, images: Tensor) -> Tensor:
         """Return centred Fourier coefficients (n, P) of images (n, D, D) with origin D//2."""
@@ -108,13 +117,18 @@ class FourierGrid:
         z, y, x = torch.meshgrid(axis, axis, axis[self.reach :], indexing="ij")
         return torch.round(torch.sqrt(x**2 + y**2 + z**2) / self.oversampling).long().reshape(-1)
 
+    @cached_property
+    def _outside(self) -> Tensor:
+        """Return whether a voxel is in a shell beyond the radius; (V, 1)."""
+        return (self._shells > self.radius)[:, None]
+
     def _plane(self, points: ImagePoints) -> Tensor:
-        """Return kx, ky (P, 2) in grid steps."""
-        return torch.stack([points.kx, points.ky], dim=1).float() * self.oversampling
+        """Return kx and ky (2, P) in grid steps."""
+        return torch.stack([points.kx, points.ky]).float() * self.oversampling
 
     def corners(self, points: ImagePoints, rotations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return voxel numbers and weights (n·P, 8), and the sign of the imaginary part (n·P,)."""
-        plane = self._plane(points)
+        plane = self._plane(points).T
         # F2(k) = F3(kx R[0] + ky R[1]): the rows of R are the image axes in the object's frame.
         position = (plane @ rotations[:, :2].float()).reshape(-1, 3)
         # The map is real: F3(-k) is the conjugate of F3(k), so only x >= 0 is kept.
@@ -175,8 +189,9 @@ class FourierGrid:
         into: Tensor,
         data_by: Tensor | None = None,
         weight_by: Tensor | None = None,
+        rows: Tensor | None = None,
     ) -> None:
-        """Add n images to an accumulator, the adjoint of `slices`.
+        """Add n images, or the r of them that `rows` names, to an accumulator, the adjoint of `slices`.
 
         Data and weights of a voxel share a row, so that they are neighbours in memory.
 
@@ -186,10 +201,12 @@ class FourierGrid:
             data: (n, P) complex64, e.g. CTF · image / noise variance.
             weight: (n, P) float32, e.g. CTF² / noise variance.
             into: (V, 2 M + W) float32, changed in place.
-            data_by: (n, M) factor of an image's data in each of M maps; one map by default.
-            weight_by: (n, W) factor of an image's weight in each of W channels; one channel by default.
+            data_by: (r, M) factor of an image's data in each of M maps; one map by default.
+            weight_by: (r, W) factor of an image's weight in each of W channels; one channel by default.
+            rows: (r,) int64; all images by default.
         """
-        ones = torch.ones((len(rotations), 1), device=self.device)
+        rows = torch.arange(len(rotations), device=self.device) if rows is None else rows
+        ones = torch.ones((len(rows), 1), device=self.device)
         data_by = ones if data_by is None else data_by
         weight_by = ones if weight_by is None else weight_by
         if self.device.type == "cpu":
@@ -202,9 +219,10 @@ class FourierGrid:
                 _as_numpy(weight),
                 _as_numpy(data_by),
                 _as_numpy(weight_by),
+                rows.numpy(),
             )
         else:
-            self.insert_by_tensors(points, rotations, data, weight, into, data_by, weight_by)
+            self.insert_by_tensors(points, rotations[rows], data[rows], weight[rows], into, data_by, weight_by)
 
     def insert_by_tensors(
         self,
@@ -259,15 +277,29 @@ class FourierGrid:
             found.append(pairs.transpose(1, 2) @ pairs)
         return torch.stack(found, dim=1)
 
-    def likeness(self, values: Tensor, points: ImagePoints, rotations: Tensor, data: Tensor, ctf: Tensor) -> Tensor:
-        """Return Re <image, CTF · slice> and |CTF · slice|² of M slices, summed by shell; (n, S, 2, M).
+    def likeness(
+        self,
+        values: Tensor,
+        points: ImagePoints,
+        rotations: Tensor,
+        data: Tensor,
+        ctf: Tensor,
+        rows: Tensor | None = None,
+        begin: int = 0,
+    ) -> Tensor:
+        """Return Re <image, CTF · slice> and |CTF · slice|² of M slices, summed by shell; (r, S, 2, M).
 
         Args:
-            values, points, rotations, data, ctf: as in `gram`, of which this is the part that M classes need.
+            values, points, rotations: as in `gram`, of which this is the part that M classes need.
+            data, ctf: (n, P') whose columns from `begin` on are the points.
+            rows: (r,) int64 of the n images; all by default.
         """
+        rows = torch.arange(len(rotations), device=self.device) if rows is None else rows
         if self.device.type == "cpu":
-            return torch.from_numpy(trilinear_cpu.likeness(*self._for_cpu(values, points, rotations, data, ctf)))
-        return self.likeness_by_tensors(values, points, rotations, data, ctf)
+            arrays = self._for_cpu(values, points, rotations, data, ctf)
+            return torch.from_numpy(trilinear_cpu.likeness(*arrays, rows.numpy(), begin))
+        columns = slice(begin, begin + len(points))
+        return self.likeness_by_tensors(values, points, rotations[rows], data[rows, columns], ctf[rows, columns])
 
     def likeness_by_tensors(
         self, values: Tensor, points: ImagePoints, rotations: Tensor, data: Tensor, ctf: Tensor
@@ -292,6 +324,31 @@ class FourierGrid:
             _as_numpy(ctf),
         )
 
+    def quotient(self, accumulator: Tensor, ridge: Tensor, minus: Tensor | None = None) -> Tensor:
+        """Return (data - weight · minus) / (weight + ridge) of an accumulator of one map, as in `complete`; (V, 1, 2).
+
+        Args:
+            accumulator: (V, 3).
+            ridge: (S,) by shell; voxels beyond have the last.
+            minus: (V, 2) values of a map; none by default.
+        """
+        minus = accumulator.new_zeros((0, 2)) if minus is None else minus
+        if self.device.type == "cpu":
+            found = np.empty((self.size, 2), np.float32)
+            factor = np.float32(self.oversampling**3)
+            sums, of_shell, subtracted = (_as_numpy(each) for each in (accumulator, ridge, minus))
+            trilinear_cpu.use_threads()
+            quotient(sums, *self.shape[1:], factor, self.shells().numpy(), of_shell, subtracted, found)
+            return torch.from_numpy(found)[:, None]
+        return self.quotient_by_tensors(accumulator, ridge, minus)
+
+    def quotient_by_tensors(self, accumulator: Tensor, ridge: Tensor, minus: Tensor) -> Tensor:
+        """Do what `quotient` does by tensor operations, on any device; `minus` may be of no voxel."""
+        data, weight = self.complete(accumulator, maps=1)
+        if len(minus):
+            data = data - weight[:, :, None] * minus[:, None]
+        return data / (weight + ridge[self.shells().clamp(max=len(ridge) - 1), None])[:, :, None]
+
     def complete(self, accumulator: Tensor, maps: int) -> tuple[Tensor, Tensor]:
         """Return data (V, M, 2) and weights (V, W) with a Hermitian x = 0 plane, counted per voxel of the map.
 
@@ -309,28 +366,28 @@ class FourierGrid:
 
     def from_volumes(self, volumes: Tensor) -> Tensor:
         """Return grid values (V, M, 2) of real maps (M, D, D, D), corrected for the kernel."""
-        columns = []
-        for volume in volumes:
+        values = torch.empty((self.size, len(volumes), 2), device=self.device)
+        box_px, reach = self.box_px, self.reach
+        for number, volume in enumerate(volumes):
             # Values at integer k keep their meaning: DFT sums over voxels of the padded map at a multiple of the k.
-            along_x = torch.fft.rfft(self._padded(volume / self._kernel(), 2, self._places()), dim=2)
-            along_y = torch.fft.fft(self._padded(along_x[:, :, : self.reach + 1], 1, self._places()), dim=1)
-            kept = torch.fft.fft(self._padded(along_y[:, self._indices()], 0, self._places()), dim=0)[self._indices()]
-            columns.append(torch.view_as_real(kept).reshape(self.size, 1, 2))
-        return torch.cat(columns, dim=1)
+            along_x = torch.fft.rfft(self._padded(volume / self._kernel(), 2, box_px // 2), dim=2)[:, :, : reach + 1]
+            along_y = _around(torch.fft.fft(self._padded(along_x, 1, box_px // 2), dim=1), 1, reach, 2 * reach + 1)
+            kept = _around(torch.fft.fft(self._padded(along_y, 0, box_px // 2), dim=0), 0, reach, 2 * reach + 1)
+            values[:, number] = torch.view_as_real(kept).reshape(self.size, 2)
+        return values
 
     def to_volumes(self, values: Tensor) -> Tensor:
         """Return real maps (M, D, D, D) of grid values (V, M, 2), corrected for the kernel."""
-        inside = (self.shells() <= self.radius).reshape(self.shape)
-        padded_px = self.oversampling * self.box_px
-        volumes = []
-        for map_index in range(values.shape[1]):
-            kept = torch.view_as_complex(values[:, map_index].contiguous()).reshape(self.shape) * inside
+        box_px, padded_px = self.box_px, self.oversampling * self.box_px
+        volumes = torch.empty((values.shape[1], *(box_px,) * 3), device=self.device)
+        for number in range(values.shape[1]):
+            inside = values[:, number].clone().masked_fill_(self._outside, 0)
+            kept = torch.view_as_complex(inside).reshape(self.shape)
             # One axis after the other, cut to the box at once: half the work of a whole padded transform.
-            along_z = torch.fft.ifft(self._padded(kept, 0, self._indices()), dim=0)[self._places()]
-            along_y = torch.fft.ifft(self._padded(along_z, 1, self._indices()), dim=1)[:, self._places()]
-            volume = torch.fft.irfft(along_y, n=padded_px, dim=2)[:, :, self._places()]
-            volumes.append(volume / self._kernel())
-        return torch.stack(volumes) if volumes else torch.zeros((0,) + (self.box_px,) * 3)
+            along_z = _around(torch.fft.ifft(self._padded(kept, 0, self.reach), dim=0), 0, box_px // 2, box_px)
+            along_y = _around(torch.fft.ifft(self._padded(along_z, 1, self.reach), dim=1), 1, box_px // 2, box_px)
+            volumes[number] = _around(torch.fft.irfft(along_y, n=padded_px, dim=2), 2, box_px // 2, box_px)
+        return volumes.div_(self._kernel())
 
     def cropped(self, values: Tensor, radius: float) -> tuple["FourierGrid", Tensor]:
         """Return a grid of a lower radius, and what of some values (V, …) it holds."""
@@ -339,26 +396,28 @@ class FourierGrid:
         inside = values.reshape(*self.shape, *values.shape[1:])[middle, middle, : lower.reach + 1]
         return lower, inside.reshape(lower.size, *values.shape[1:])
 
-    def _indices(self) -> Tensor:
-        """Return where the frequencies -reach … reach are in a padded transform."""
-        return torch.arange(-self.reach, self.reach + 1, device=self.device) % (self.oversampling * self.box_px)
-
-    def _places(self) -> Tensor:
-        """Return where the voxels of the map, whose origin is voxel D//2, are in a padded transform."""
-        first = -(self.box_px // 2)
-        return torch.arange(first, first + self.box_px, device=self.device) % (self.oversampling * self.box_px)
-
-    def _padded(self, values: Tensor, axis: int, where: Tensor) -> Tensor:
-        """Return values with an axis laid out at `where` in zeros of the padded length."""
+    def _padded(self, values: Tensor, axis: int, origin: int) -> Tensor:
+        """Return values with an axis laid out in zeros of the padded length, its element `origin` first."""
         shape = list(values.shape)
         shape[axis] = self.oversampling * self.box_px
-        return torch.zeros(shape, dtype=values.dtype, device=self.device).index_add_(axis, where, values)
+        padded = torch.zeros(shape, dtype=values.dtype, device=self.device)
+        after = values.shape[axis] - origin
+        padded.narrow(axis, 0, after).copy_(values.narrow(axis, origin, after))
+        # Added, since a frequency of half a cycle per voxel is its own negative.
+        padded.narrow(axis, shape[axis] - origin, origin).add_(values.narrow(axis, 0, origin))
+        return padded
 
     def _kernel(self) -> Tensor:
         """Return sinc² along each axis: the real-space transform of the trilinear kernel; (D, D, D)."""
         offset = torch.arange(self.box_px, device=self.device) - self.box_px // 2
         axis = torch.sinc(offset / (self.oversampling * self.box_px)) ** 2
         return axis[:, None, None] * axis[:, None] * axis
+
+
+def _around(values: Tensor, axis: int, origin: int, length: int) -> Tensor:
+    """Return so many elements of a periodic axis that its first one becomes element `origin`."""
+    before = values.narrow(axis, values.shape[axis] - origin, origin)
+    return torch.cat([before, values.narrow(axis, 0, length - origin)], dim=axis)
 
 
 def soft_sphere(box_px: int, radius_px: float, edge_px: float, device: torch.device) -> Tensor:

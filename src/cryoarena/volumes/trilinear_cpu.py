@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cryoarena.volumes.vector_add import add2, add4, add8
+
 Floats = NDArray[np.float32]
 
 _MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
@@ -22,10 +24,10 @@ def slices(table: Floats, shape: tuple[int, int, int], plane: Floats, rotations:
     Args:
         table: (V, 2M) complex values of M maps on the grid, real and imaginary parts in turn.
         shape: (z, y, x) of the grid; z and y run from -reach to reach, x from 0 to reach.
-        plane: (P, 2) kx, ky of the image points in grid steps.
+        plane: (2, P) kx and ky of the image points in grid steps.
         rotations: (n, 3, 3) object to image.
     """
-    found = np.empty((len(rotations), len(plane), table.shape[1]), np.float32)
+    found = np.empty((len(rotations), plane.shape[1], table.shape[1]), np.float32)
     use_threads()
     _slices(table, shape[1], shape[2], plane, rotations, found)
     return found
@@ -40,20 +42,22 @@ def insert(
     weight: Floats,
     data_by: Floats,
     weight_by: Floats,
+    rows: NDArray[np.int64],
 ) -> None:
-    """Add images to an accumulator; the sums do not depend on the number of threads.
+    """Add r of n images to an accumulator; the sums do not depend on the number of threads.
 
     Args:
         into: (V, 2M + W), changed in place.
         shape, plane, rotations: as in `slices`.
         data: (n, P, 2) complex values, real and imaginary parts.
         weight: (n, P).
-        data_by: (n, M) factors of the data in each of the M maps.
-        weight_by: (n, W) factors of the weight in each of the W channels.
+        data_by: (r, M) factors of the data in each of the M maps.
+        weight_by: (r, W) factors of the weight in each of the W channels.
+        rows: (r,) of the images.
     """
     # One map is what most insertions need: its three sums fit into registers.
     loop = _insert_one if data_by.shape[1] == weight_by.shape[1] == 1 else _insert
-    loop(into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, use_threads())
+    loop(into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, rows, use_threads())
 
 
 def gram(
@@ -69,14 +73,15 @@ def gram(
 
     Args:
         table, shape, plane, rotations: as in `slices`.
-        shell: (P,) from 0 to S - 1.
+        shell: (P,) from 0 to S - 1, in increasing order.
         data: (n, P, 2) images, real and imaginary parts; index 0 of the products.
         ctf: (n, P).
     """
     size = table.shape[1] // 2 + 1
-    found = np.zeros((len(rotations), int(shell.max()) + 1, size, size), np.float32)
+    ends = np.searchsorted(shell, np.arange(shell[-1] + 1), side="right")
+    found = np.empty((len(rotations), len(ends), size, size), np.float32)
     use_threads()
-    _gram(table, shape[1], shape[2], plane, shell, rotations, data, ctf, found)
+    _gram(table, shape[1], shape[2], plane, ends, rotations, data, ctf, found)
     return found
 
 
@@ -88,16 +93,21 @@ def likeness(
     rotations: Floats,
     data: Floats,
     ctf: Floats,
+    rows: NDArray[np.int64],
+    begin: int,
 ) -> Floats:
-    """Return Re <image, CTF · slice> and |CTF · slice|², summed by shell, of M slices; (n, S, 2, M).
+    """Return Re <image, CTF · slice> and |CTF · slice|², summed by shell, of M slices; (r, S, 2, M).
 
     Args:
-        table, shape, plane, shell, rotations, data, ctf: as in `gram`.
+        table, shape, plane, shell, rotations: as in `gram`.
+        data, ctf: as in `gram`, but that the columns from `begin` on are the points.
+        rows: (r,) of the n images.
+        begin: column.
     """
-    found = np.zeros((len(rotations), int(shell.max()) + 1, 2, table.shape[1] // 2), np.float32)
+    found = np.zeros((len(rows), int(shell.max()) + 1, 2, table.shape[1] // 2), np.float32)
     use_threads()
     loop = _likeness_one if table.shape[1] == 2 else _likeness
-    loop(table, shape[1], shape[2], plane, shell, rotations, data, ctf, found)
+    loop(table, shape[1], shape[2], plane, shell, rotations, data, ctf, rows, begin, found)
     return found
 
 
@@ -111,33 +121,43 @@ def use_threads() -> int:
     return threads
 
 
+@numba.njit(inline="always")
+def _places(points: int) -> Any:
+    """Return room for what `_locate` sets for so many points: cells, weights of their high corners, signs."""
+    return np.empty(points, np.int64), np.empty((3, points), np.float32), np.empty(points, np.float32)
+
+
 @numba.njit(inline="always", fastmath=True)
-def _position(plane: Any, rotation: Any, p: int) -> Any:
-    """Return the grid position of an image point in the half-space x >= 0, and -1 where it had to be inverted.
+def _locate(ny: int, nx: int, plane: Any, rotation: Any, cell: Any, high: Any, sign: Any) -> None:
+    """Set where the points of an image are, in a loop that the compiler turns into vector instructions.
 
     F2(k) = F3(kx R[0] + ky R[1]): the rows of R are the image axes in the object's frame; F3(-k) is the conjugate.
+
+    Args:
+        ny, nx: of the grid.
+        plane: (2, P) kx and ky in grid steps.
+        rotation: (3, 3).
+        cell: (P,) is set to the voxel at the low corner of the point's cell.
+        high: (3, P) to the weights of the high corners along x, y and z.
+        sign: (P,) to -1 where the point had to be inverted into the half-space x >= 0, else 1.
     """
-    x = plane[p, 0] * rotation[0, 0] + plane[p, 1] * rotation[1, 0]
-    y = plane[p, 0] * rotation[0, 1] + plane[p, 1] * rotation[1, 1]
-    z = plane[p, 0] * rotation[0, 2] + plane[p, 1] * rotation[1, 2]
-    if x < 0:
-        return -x, -y, -z, np.float32(-1)
-    return x, y, z, np.float32(1)
-
-
-@numba.njit(inline="always", fastmath=True)
-def _cell(ny: int, nx: int, x: Any, y: Any, z: Any) -> Any:
-    """Return the voxel at the low corner of a position's cell, its plane z, and the weights of the high corners."""
     reach = ny // 2
-    fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
-    iz = int(fz) + reach
-    return (iz * ny + int(fy) + reach) * nx + int(fx), iz, x - fx, y - fy, z - fz
+    xx, xy, xz = rotation[0, 0], rotation[0, 1], rotation[0, 2]
+    yx, yy, yz = rotation[1, 0], rotation[1, 1], rotation[1, 2]
+    for p in range(plane.shape[1]):
+        kx, ky = plane[0, p], plane[1, p]
+        x, y, z = kx * xx + ky * yx, kx * xy + ky * yy, kx * xz + ky * yz
+        side = np.float32(-1) if x < 0 else np.float32(1)
+        x, y, z = side * x, side * y, side * z
+        fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
+        high[0, p], high[1, p], high[2, p] = x - fx, y - fy, z - fz
+        cell[p] = ((int(fz) + reach) * ny + int(fy) + reach) * nx + int(fx)
+        sign[p] = side
 
 
 @numba.njit(inline="always", fastmath=True)
-def _interpolate(table: Any, ny: int, nx: int, x: Any, y: Any, z: Any, row_of_slice: Any) -> None:
-    """Set `row_of_slice` (2M,) to the row of the table at a position."""
-    first, _, wx, wy, wz = _cell(ny, nx, x, y, z)
+def _interpolate(table: Any, ny: int, nx: int, first: int, wx: Any, wy: Any, wz: Any, row_of_slice: Any) -> None:
+    """Set `row_of_slice` (2M,) to the row of the table at a point of the cell of voxel `first`."""
     vx, vy, vz = np.float32(1) - wx, np.float32(1) - wy, np.float32(1) - wz
     w0, w1, w2, w3 = vz * vy, vz * wy, wz * vy, wz * wy
     above = first + ny * nx
@@ -150,56 +170,85 @@ def _interpolate(table: Any, ny: int, nx: int, x: Any, y: Any, z: Any, row_of_sl
         row_of_slice[c] = vx * low + wx * high
 
 
+@numba.njit(inline="always", fastmath=True)
+def _interpolate_one(table: Any, ny: int, nx: int, first: int, wx: Any, wy: Any, wz: Any) -> Any:
+    """Return the real and imaginary part of one map, whose table is flat (2V,)."""
+    vx, vy, vz = np.float32(1) - wx, np.float32(1) - wy, np.float32(1) - wz
+    w0, w1, w2, w3 = vz * vy, vz * wy, wz * vy, wz * wy
+    a, b = 2 * first, 2 * (first + nx)
+    c, d = 2 * (first + ny * nx), 2 * (first + ny * nx + nx)
+    low = w0 * table[a] + w1 * table[b] + w2 * table[c] + w3 * table[d]
+    low_i = w0 * table[a + 1] + w1 * table[b + 1] + w2 * table[c + 1] + w3 * table[d + 1]
+    high = w0 * table[a + 2] + w1 * table[b + 2] + w2 * table[c + 2] + w3 * table[d + 2]
+    high_i = w0 * table[a + 3] + w1 * table[b + 3] + w2 * table[c + 3] + w3 * table[d + 3]
+    return vx * low + wx * high, vx * low_i + wx * high_i
+
+
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
 def _slices(table: Any, ny: int, nx: int, plane: Any, rotations: Any, found: Any) -> None:
     for i in numba.prange(len(rotations)):
-        for p in range(len(plane)):
-            x, y, z, sign = _position(plane, rotations[i], p)
-            _interpolate(table, ny, nx, x, y, z, found[i, p])
-            if sign < 0:
+        cell, high, sign = _places(plane.shape[1])
+        _locate(ny, nx, plane, rotations[i], cell, high, sign)
+        for p in range(len(cell)):
+            _interpolate(table, ny, nx, cell[p], high[0, p], high[1, p], high[2, p], found[i, p])
+            if sign[p] < 0:
                 for c in range(1, table.shape[1], 2):
                     found[i, p, c] = -found[i, p, c]
 
 
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
-def _gram(
-    table: Any, ny: int, nx: int, plane: Any, shell: Any, rotations: Any, data: Any, ctf: Any, found: Any
-) -> None:
+def _gram(table: Any, ny: int, nx: int, plane: Any, ends: Any, rotations: Any, data: Any, ctf: Any, found: Any) -> None:
     columns = table.shape[1]
     size = columns // 2 + 1
     for i in numba.prange(len(rotations)):
+        cell, high, sign = _places(plane.shape[1])
+        _locate(ny, nx, plane, rotations[i], cell, high, sign)
         interpolated = np.empty(columns, np.float32)
-        real, imaginary = np.empty(size, np.float32), np.empty(size, np.float32)
-        for p in range(len(plane)):
-            x, y, z, sign = _position(plane, rotations[i], p)
-            _interpolate(table, ny, nx, x, y, z, interpolated)
-            real[0], imaginary[0] = data[i, p, 0], data[i, p, 1]
+        parts = np.empty((size, 2 * len(cell)), np.float32)
+        for p in range(len(cell)):
+            _interpolate(table, ny, nx, cell[p], high[0, p], high[1, p], high[2, p], interpolated)
+            parts[0, 2 * p], parts[0, 2 * p + 1] = data[i, p, 0], data[i, p, 1]
             for m in range(1, size):
-                real[m] = ctf[i, p] * interpolated[2 * m - 2]
-                imaginary[m] = sign * ctf[i, p] * interpolated[2 * m - 1]
-            products = found[i, shell[p]]
+                parts[m, 2 * p] = ctf[i, p] * interpolated[2 * m - 2]
+                parts[m, 2 * p + 1] = sign[p] * ctf[i, p] * interpolated[2 * m - 1]
+        first = 0
+        for s in range(len(ends)):
             for a in range(size):
                 for b in range(a, size):
-                    products[a, b] += real[a] * real[b] + imaginary[a] * imaginary[b]
-        for s in range(found.shape[1]):
-            for a in range(size):
-                for b in range(a):
-                    found[i, s, a, b] = found[i, s, b, a]
+                    # Along the points of a shell, which are neighbours, so that the compiler makes vectors of them.
+                    product = np.float32(0)
+                    for t in range(2 * first, 2 * ends[s]):
+                        product += parts[a, t] * parts[b, t]
+                    found[i, s, a, b] = found[i, s, b, a] = product
+            first = ends[s]
 
 
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
 def _likeness(
-    table: Any, ny: int, nx: int, plane: Any, shell: Any, rotations: Any, data: Any, ctf: Any, found: Any
+    table: Any,
+    ny: int,
+    nx: int,
+    plane: Any,
+    shell: Any,
+    rotations: Any,
+    data: Any,
+    ctf: Any,
+    rows: Any,
+    begin: int,
+    found: Any,
 ) -> None:
     columns = table.shape[1]
-    for i in numba.prange(len(rotations)):
+    for j in numba.prange(len(rows)):
+        i = rows[j]
+        cell, high, sign = _places(plane.shape[1])
+        _locate(ny, nx, plane, rotations[i], cell, high, sign)
         interpolated = np.empty(columns, np.float32)
-        for p in range(len(plane)):
-            x, y, z, sign = _position(plane, rotations[i], p)
-            _interpolate(table, ny, nx, x, y, z, interpolated)
-            real, imaginary = ctf[i, p] * data[i, p, 0], sign * ctf[i, p] * data[i, p, 1]
-            power = ctf[i, p] * ctf[i, p]
-            found_here = found[i, shell[p]]
+        for p in range(len(cell)):
+            q = begin + p
+            _interpolate(table, ny, nx, cell[p], high[0, p], high[1, p], high[2, p], interpolated)
+            real, imaginary = ctf[i, q] * data[i, q, 0], sign[p] * ctf[i, q] * data[i, q, 1]
+            power = ctf[i, q] * ctf[i, q]
+            found_here = found[j, shell[p]]
             for m in range(columns // 2):
                 re, im = interpolated[2 * m], interpolated[2 * m + 1]
                 found_here[0, m] += real * re + imaginary * im
@@ -208,23 +257,28 @@ def _likeness(
 
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
 def _likeness_one(
-    table: Any, ny: int, nx: int, plane: Any, shell: Any, rotations: Any, data: Any, ctf: Any, found: Any
+    table: Any,
+    ny: int,
+    nx: int,
+    plane: Any,
+    shell: Any,
+    rotations: Any,
+    data: Any,
+    ctf: Any,
+    rows: Any,
+    begin: int,
+    found: Any,
 ) -> None:
-    for i in numba.prange(len(rotations)):
-        for p in range(len(plane)):
-            x, y, z, sign = _position(plane, rotations[i], p)
-            first, _, wx, wy, wz = _cell(ny, nx, x, y, z)
-            re = im = np.float32(0)
-            for dz in range(2):
-                along_z = wz if dz else np.float32(1) - wz
-                for dy in range(2):
-                    along_zy = along_z * (wy if dy else np.float32(1) - wy)
-                    row = first + (dz * ny + dy) * nx
-                    low, high = along_zy * (np.float32(1) - wx), along_zy * wx
-                    re += low * table[row, 0] + high * table[row + 1, 0]
-                    im += low * table[row, 1] + high * table[row + 1, 1]
-            found[i, shell[p], 0, 0] += ctf[i, p] * (re * data[i, p, 0] + sign * im * data[i, p, 1])
-            found[i, shell[p], 1, 0] += ctf[i, p] * ctf[i, p] * (re * re + im * im)
+    flat = table.reshape(-1)
+    for j in numba.prange(len(rows)):
+        i = rows[j]
+        cell, high, sign = _places(plane.shape[1])
+        _locate(ny, nx, plane, rotations[i], cell, high, sign)
+        for p in range(len(cell)):
+            q = begin + p
+            re, im = _interpolate_one(flat, ny, nx, cell[p], high[0, p], high[1, p], high[2, p])
+            found[j, shell[p], 0, 0] += ctf[i, q] * (re * data[i, q, 0] + sign[p] * im * data[i, q, 1])
+            found[j, shell[p], 1, 0] += ctf[i, q] * ctf[i, q] * (re * re + im * im)
 
 
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
@@ -238,35 +292,64 @@ def _insert(
     weight: Any,
     data_by: Any,
     weight_by: Any,
+    rows: Any,
     threads: int,
 ) -> None:
     maps, weights = data_by.shape[1], weight_by.shape[1]
     columns = 2 * maps + weights
+    flat = into.reshape(-1)
     # Every thread owns the planes z = thread, thread + threads, …: no two write to the same voxel.
     for thread in numba.prange(threads):
+        cell, high, sign = _places(plane.shape[1])
         added = np.empty(columns, np.float32)
-        for i in range(len(rotations)):
-            for p in range(len(plane)):
-                x, y, z, sign = _position(plane, rotations[i], p)
-                first, iz, wx, wy, wz = _cell(ny, nx, x, y, z)
-                real, imaginary = data[i, p, 0], sign * data[i, p, 1]
+        for j in range(len(rows)):
+            i = rows[j]
+            _locate(ny, nx, plane, rotations[i], cell, high, sign)
+            for p in range(len(cell)):
+                real, imaginary = data[i, p, 0], sign[p] * data[i, p, 1]
                 for m in range(maps):
-                    added[2 * m] = real * data_by[i, m]
-                    added[2 * m + 1] = imaginary * data_by[i, m]
+                    added[2 * m] = real * data_by[j, m]
+                    added[2 * m + 1] = imaginary * data_by[j, m]
                 for w in range(weights):
-                    added[2 * maps + w] = weight[i, p] * weight_by[i, w]
-                for dz in range(2):
-                    if threads > 1 and (iz + dz) % threads != thread:
-                        continue
-                    along_z = wz if dz else np.float32(1) - wz
-                    for dy in range(2):
-                        along_zy = along_z * (wy if dy else np.float32(1) - wy)
-                        row = first + (dz * ny + dy) * nx
-                        low, high = along_zy * (np.float32(1) - wx), along_zy * wx
-                        for c in range(columns):
-                            into[row, c] += low * added[c]
-                        for c in range(columns):
-                            into[row + 1, c] += high * added[c]
+                    added[2 * maps + w] = weight[i, p] * weight_by[j, w]
+                low = cell[p] * columns
+                if threads == 1 or cell[p] // (ny * nx) % threads == thread:
+                    _add_plane(flat, low, nx, added, high[0, p], high[1, p], np.float32(1) - high[2, p])
+                if threads == 1 or (cell[p] // (ny * nx) + 1) % threads == thread:
+                    _add_plane(flat, low + ny * nx * columns, nx, added, high[0, p], high[1, p], high[2, p])
+
+
+@numba.njit(inline="always", fastmath=True)
+def _add_plane(flat: Any, low: int, nx: int, added: Any, wx: Any, wy: Any, share: Any) -> None:
+    """Add a row to the four voxels of a cell in one plane z, of which the first begins at `low`."""
+    columns = len(added)
+    vx, vy = np.float32(1) - wx, share * (np.float32(1) - wy)
+    w0, w1, w2, w3 = vx * vy, wx * vy, vx * share * wy, wx * share * wy
+    high = low + nx * columns
+    done = 0
+    while done + 8 <= columns:
+        add8(flat, low + done, added, done, w0)
+        add8(flat, low + columns + done, added, done, w1)
+        add8(flat, high + done, added, done, w2)
+        add8(flat, high + columns + done, added, done, w3)
+        done += 8
+    if columns & 4:
+        add4(flat, low + done, added, done, w0)
+        add4(flat, low + columns + done, added, done, w1)
+        add4(flat, high + done, added, done, w2)
+        add4(flat, high + columns + done, added, done, w3)
+        done += 4
+    if columns & 2:
+        add2(flat, low + done, added, done, w0)
+        add2(flat, low + columns + done, added, done, w1)
+        add2(flat, high + done, added, done, w2)
+        add2(flat, high + columns + done, added, done, w3)
+        done += 2
+    if columns & 1:
+        flat[low + done] += w0 * added[done]
+        flat[low + columns + done] += w1 * added[done]
+        flat[high + done] += w2 * added[done]
+        flat[high + columns + done] += w3 * added[done]
 
 
 @numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
@@ -280,27 +363,33 @@ def _insert_one(
     weight: Any,
     data_by: Any,
     weight_by: Any,
+    rows: Any,
     threads: int,
 ) -> None:
+    flat = into.reshape(-1)
     for thread in numba.prange(threads):
-        for i in range(len(rotations)):
-            of_data, of_weight = data_by[i, 0], weight_by[i, 0]
-            for p in range(len(plane)):
-                x, y, z, sign = _position(plane, rotations[i], p)
-                first, iz, wx, wy, wz = _cell(ny, nx, x, y, z)
-                real, imaginary = of_data * data[i, p, 0], sign * of_data * data[i, p, 1]
+        cell, high, sign = _places(plane.shape[1])
+        for j in range(len(rows)):
+            i = rows[j]
+            _locate(ny, nx, plane, rotations[i], cell, high, sign)
+            of_data, of_weight = data_by[j, 0], weight_by[j, 0]
+            for p in range(len(cell)):
+                real, imaginary = of_data * data[i, p, 0], of_data * sign[p] * data[i, p, 1]
                 added = of_weight * weight[i, p]
+                wx, wy, wz = high[0, p], high[1, p], high[2, p]
+                vx = np.float32(1) - wx
+                low, low_i, low_w = vx * real, vx * imaginary, vx * added
+                top, top_i, top_w = wx * real, wx * imaginary, wx * added
                 for dz in range(2):
-                    if threads > 1 and (iz + dz) % threads != thread:
+                    if threads > 1 and (cell[p] // (ny * nx) + dz) % threads != thread:
                         continue
                     along_z = wz if dz else np.float32(1) - wz
                     for dy in range(2):
-                        along_zy = along_z * (wy if dy else np.float32(1) - wy)
-                        row = first + (dz * ny + dy) * nx
-                        low, high = along_zy * (np.float32(1) - wx), along_zy * wx
-                        into[row, 0] += low * real
-                        into[row, 1] += low * imaginary
-                        into[row, 2] += low * added
-                        into[row + 1, 0] += high * real
-                        into[row + 1, 1] += high * imaginary
-                        into[row + 1, 2] += high * added
+                        share = along_z * (wy if dy else np.float32(1) - wy)
+                        first = 3 * (cell[p] + (dz * ny + dy) * nx)
+                        flat[first] += share * low
+                        flat[first + 1] += share * low_i
+                        flat[first + 2] += share * low_w
+                        flat[first + 3] += share * top
+                        flat[first + 4] += share * top_i
+                        flat[first + 5] += share * top_w

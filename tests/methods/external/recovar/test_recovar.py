@@ -165,6 +165,7 @@ def test_wrong_folders_are_told_in_a_sentence(output: Path, particles: ParticleS
     [
         ("mask", "gone.mrc", "gone.mrc does not exist"),
         ("downsample_px", "32", "less than 16"),
+        ("budget_GB", "0", "above 0"),
         ("states", "999", "999"),
     ],
 )

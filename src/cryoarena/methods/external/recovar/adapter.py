@@ -45,6 +45,7 @@ class RecovarOptions:
         correct_contrast: estimate a contrast of every image too.
         states: number of maps, at k-means centres of the latents; a latent has the map of the nearest. With 0 every
             map that is asked for is computed, which takes minutes each on a CPU.
+        budget_GB: memory by which the pipeline sizes its batches; by default that of the GPU, or half of what is free.
     """
 
     zdim: int = 10
@@ -52,6 +53,7 @@ class RecovarOptions:
     downsample_px: int | None = None
     correct_contrast: bool = False
     states: int = 20
+    budget_GB: float | None = None
 
 
 @method
@@ -128,4 +130,8 @@ def _checked(particles: ParticleSet, options: RecovarOptions) -> list[str]:
         raise UserError(f"option states is {options.states}; it must be from 0 to the number of images")
     words = ["--mask", mask]
     words += ["--no-downsample"] if box_px is None else ["--downsample", str(box_px)]
+    if options.budget_GB is not None:
+        if options.budget_GB <= 0:
+            raise UserError(f"option budget_GB is {options.budget_GB}; it must be above 0")
+        words += ["--gpu-budget-gb", str(options.budget_GB)]
     return words + (["--correct-contrast"] if options.correct_contrast else [])
