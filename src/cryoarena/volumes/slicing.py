@@ -119,8 +119,8 @@ class FourierGrid:
 
     @cached_property
     def _outside(self) -> Tensor:
-        """Return whether a voxel is in a shell beyond the radius; (V, 1)."""
-        return (self._shells > self.radius)[:, None]
+        """Return whether a voxel is in a shell beyond the radius; (V,)."""
+        return self._shells > self.radius
 
     def _plane(self, points: ImagePoints) -> Tensor:
         """Return kx and ky (2, P) in grid steps."""
@@ -367,27 +367,41 @@ class FourierGrid:
     def from_volumes(self, volumes: Tensor) -> Tensor:
         """Return grid values (V, M, 2) of real maps (M, D, D, D), corrected for the kernel."""
         values = torch.empty((self.size, len(volumes), 2), device=self.device)
-        box_px, reach = self.box_px, self.reach
+        forward = self._transform
+        along_x = torch.view_as_real(forward[self.reach :].T.contiguous()).reshape(self.box_px, -1)
         for number, volume in enumerate(volumes):
-            # Values at integer k keep their meaning: DFT sums over voxels of the padded map at a multiple of the k.
-            along_x = torch.fft.rfft(self._padded(volume / self._kernel(), 2, box_px // 2), dim=2)[:, :, : reach + 1]
-            along_y = _around(torch.fft.fft(self._padded(along_x, 1, box_px // 2), dim=1), 1, reach, 2 * reach + 1)
-            kept = _around(torch.fft.fft(self._padded(along_y, 0, box_px // 2), dim=0), 0, reach, 2 * reach + 1)
+            plane = torch.view_as_complex((volume.float() @ along_x).reshape(*volume.shape[:2], -1, 2))
+            kept = forward @ torch.matmul(forward, plane).reshape(self.box_px, -1)
             values[:, number] = torch.view_as_real(kept).reshape(self.size, 2)
         return values
 
     def to_volumes(self, values: Tensor) -> Tensor:
         """Return real maps (M, D, D, D) of grid values (V, M, 2), corrected for the kernel."""
-        box_px, padded_px = self.box_px, self.oversampling * self.box_px
-        volumes = torch.empty((values.shape[1], *(box_px,) * 3), device=self.device)
+        volumes = torch.empty((values.shape[1], *(self.box_px,) * 3), device=self.device)
+        padded_px = self.oversampling * self.box_px
+        backward = (self._transform.conj().T / padded_px).contiguous()
+        # The map is real: frequencies x > 0 stand for their negatives too, unless they are half a cycle per voxel.
+        x = torch.arange(self.reach + 1, device=self.device)
+        along_x = backward[:, self.reach :] * torch.where((x == 0) | (2 * x == padded_px), 1.0, 2.0)
+        along_x = torch.view_as_real(along_x.conj().T.contiguous()).permute(0, 2, 1).reshape(-1, self.box_px)
         for number in range(values.shape[1]):
-            inside = values[:, number].clone().masked_fill_(self._outside, 0)
-            kept = torch.view_as_complex(inside).reshape(self.shape)
-            # One axis after the other, cut to the box at once: half the work of a whole padded transform.
-            along_z = _around(torch.fft.ifft(self._padded(kept, 0, self.reach), dim=0), 0, box_px // 2, box_px)
-            along_y = _around(torch.fft.ifft(self._padded(along_z, 1, self.reach), dim=1), 1, box_px // 2, box_px)
-            volumes[number] = _around(torch.fft.irfft(along_y, n=padded_px, dim=2), 2, box_px // 2, box_px)
-        return volumes.div_(self._kernel())
+            found = torch.view_as_complex(values[:, number].contiguous())
+            kept = found.masked_fill(self._outside, 0).reshape(self.shape[0], -1)
+            plane = torch.matmul(backward, (backward @ kept).reshape(self.box_px, *self.shape[1:]))
+            volumes[number] = torch.view_as_real(plane).reshape(*plane.shape[:2], -1) @ along_x
+        return volumes
+
+    @cached_property
+    def _transform(self) -> Tensor:
+        """Return exp(-2πi k p / N) of an axis over the transform of the kernel; (2 reach + 1, D).
+
+        Products with so small matrices take less time than a transform of the padded map, of which most is thrown away.
+        """
+        place = torch.arange(self.box_px, device=self.device, dtype=torch.float64) - self.box_px // 2
+        cycles = place / (self.oversampling * self.box_px)
+        k = torch.arange(-self.reach, self.reach + 1, device=self.device)
+        phase = -2 * math.pi * k[:, None] * cycles
+        return torch.polar((1 / torch.sinc(cycles) ** 2).expand(phase.shape).contiguous(), phase).to(torch.complex64)
 
     def cropped(self, values: Tensor, radius: float) -> tuple["FourierGrid", Tensor]:
         """Return a grid of a lower radius, and what of some values (V, …) it holds."""
@@ -395,29 +409,6 @@ class FourierGrid:
         middle = slice(self.reach - lower.reach, self.reach + lower.reach + 1)
         inside = values.reshape(*self.shape, *values.shape[1:])[middle, middle, : lower.reach + 1]
         return lower, inside.reshape(lower.size, *values.shape[1:])
-
-    def _padded(self, values: Tensor, axis: int, origin: int) -> Tensor:
-        """Return values with an axis laid out in zeros of the padded length, its element `origin` first."""
-        shape = list(values.shape)
-        shape[axis] = self.oversampling * self.box_px
-        padded = torch.zeros(shape, dtype=values.dtype, device=self.device)
-        after = values.shape[axis] - origin
-        padded.narrow(axis, 0, after).copy_(values.narrow(axis, origin, after))
-        # Added, since a frequency of half a cycle per voxel is its own negative.
-        padded.narrow(axis, shape[axis] - origin, origin).add_(values.narrow(axis, 0, origin))
-        return padded
-
-    def _kernel(self) -> Tensor:
-        """Return sinc² along each axis: the real-space transform of the trilinear kernel; (D, D, D)."""
-        offset = torch.arange(self.box_px, device=self.device) - self.box_px // 2
-        axis = torch.sinc(offset / (self.oversampling * self.box_px)) ** 2
-        return axis[:, None, None] * axis[:, None] * axis
-
-
-def _around(values: Tensor, axis: int, origin: int, length: int) -> Tensor:
-    """Return so many elements of a periodic axis that its first one becomes element `origin`."""
-    before = values.narrow(axis, values.shape[axis] - origin, origin)
-    return torch.cat([before, values.narrow(axis, 0, length - origin)], dim=axis)
 
 
 def soft_sphere(box_px: int, radius_px: float, edge_px: float, device: torch.device) -> Tensor:
