@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from report_bench import add_dataset
+from report_bench import add_dataset, write_bench
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -285,13 +285,12 @@ def test_slices_follow_the_sliders_and_differences_show_what_is_missing(chromium
     assert complaints(browser) == []
 
 
-def test_points_are_drawn_and_answer_the_pointer(chromium: webdriver.Chrome, page: Path) -> None:
-    browser = opened(chromium, page)
+def told_at_a_point(browser: webdriver.Chrome) -> tuple[int, str]:
+    """Move the pointer to a coloured pixel of the latents; return how many there are, and what is told."""
     show(browser, "section.latent")
     image = picture(browser, ".scatter canvas")
-    colourful = image.max(axis=2) - image.min(axis=2) > 60
-    assert colourful.sum() > 200 * 4
-    y, x = np.argwhere(colourful)[len(np.argwhere(colourful)) // 2]
+    colourful = np.argwhere(image.max(axis=2) - image.min(axis=2) > 60)
+    y, x = colourful[len(colourful) // 2]
     browser.execute_script(
         "const c = document.querySelector('.scatter canvas'), b = c.getBoundingClientRect();"
         "const at = {clientX: b.left + arguments[0], clientY: b.top + arguments[1]};"
@@ -299,8 +298,27 @@ def test_points_are_drawn_and_answer_the_pointer(chromium: webdriver.Chrome, pag
         int(x),
         int(y),
     )
-    assert "particle" in browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
-    assert "psi" in browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
+    return len(colourful), browser.find_element(By.CSS_SELECTOR, ".scatter .tip").text
+
+
+def test_points_are_drawn_and_answer_the_pointer(chromium: webdriver.Chrome, page: Path) -> None:
+    pixels, told = told_at_a_point(opened(chromium, page))
+    assert pixels > 200 * 4
+    assert "particle" in told
+    assert "psi" in told
+
+
+def test_thousands_of_points_are_drawn_pixel_by_pixel(
+    chromium: webdriver.Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("report_bench.PARTICLES", 3300)
+    write_report(write_bench(tmp_path / "bench"), tmp_path / "report.html")
+    browser = opened(chromium, tmp_path / "report.html")
+    pixels, told = told_at_a_point(browser)
+    # Each as a square of four pixels; those of one conformation lie on each other.
+    assert 3300 < pixels <= 4 * 3300
+    assert "psi" in told
+    assert complaints(browser) == []
 
 
 def test_points_are_coloured_by_what_is_chosen(chromium: webdriver.Chrome, page: Path) -> None:

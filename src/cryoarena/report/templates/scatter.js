@@ -144,37 +144,29 @@
       g.restore();
     }
 
-    /** Squares with smooth edges, blended here: drawn one by one, they take the canvas ten times as long. */
+    /** Squares of whole pixels, thicker and in the last one's colour where they overlap; fillRect takes four times as long. */
     function drawSquares(g, l, order, colourOf) {
       const ratio = g.getTransform().a;
-      const [side, opacity] = payload.n > 20000 ? [1.6 * ratio, 0.7] : [2.4 * ratio, 0.85];
+      const [wanted, opacity] = payload.n > 20000 ? [1.6 * ratio, 0.7] : [2.4 * ratio, 0.85];
+      const side = Math.max(1, Math.round(wanted));
+      const alpha = Math.min(1, opacity * (wanted / side) ** 2);
+      const covered = Uint32Array.from({ length: 256 }, (_, a) => Math.round(a + alpha * (255 - a)) << 24);
       const [width, height] = [Math.round(l.inner.w * ratio), Math.round(l.inner.h * ratio)];
-      const blended = new Float32Array(4 * width * height); // colours times alpha, and alpha
-      let colour, red, green, blue;
+      const image = new ImageData(width, height);
+      const pixels = new Uint32Array(image.data.buffer); // alpha, blue, green, red
+      let colour, bgr;
       for (const i of order) {
         if (isMissing(l, i)) continue;
-        if (colour !== (colour = colourOf(i))) [red, green, blue] = [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16));
-        const left = (l.toX(l.ax, l.ax.q[i]) - MARGIN.left) * ratio - side / 2;
-        const top = (l.toY(l.ay, l.ay.q[i]) - MARGIN.top) * ratio - side / 2;
+        if (colour !== (colour = colourOf(i))) bgr = parseInt(colour.replace(/#(..)(..)(..)/, "$3$2$1"), 16);
+        const left = Math.round((l.toX(l.ax, l.ax.q[i]) - MARGIN.left) * ratio - side / 2);
+        const top = Math.round((l.toY(l.ay, l.ay.q[i]) - MARGIN.top) * ratio - side / 2);
         const [right, bottom] = [Math.min(width, left + side), Math.min(height, top + side)];
-        for (let v = Math.max(0, Math.floor(top)); v < bottom; v++) {
-          const tall = opacity * (Math.min(v + 1, bottom) - Math.max(v, top));
-          for (let u = Math.max(0, Math.floor(left)); u < right; u++) {
-            const alpha = tall * (Math.min(u + 1, right) - Math.max(u, left));
-            const k = 4 * (v * width + u);
-            blended[k] += alpha * (red - blended[k]);
-            blended[k + 1] += alpha * (green - blended[k + 1]);
-            blended[k + 2] += alpha * (blue - blended[k + 2]);
-            blended[k + 3] += alpha * (1 - blended[k + 3]);
+        for (let v = Math.max(0, top); v < bottom; v++) {
+          for (let u = Math.max(0, left); u < right; u++) {
+            const k = v * width + u;
+            pixels[k] = covered[pixels[k] >>> 24] | bgr;
           }
         }
-      }
-      const image = new ImageData(width, height);
-      for (let k = 0; k < blended.length; k += 4) {
-        const alpha = blended[k + 3];
-        if (alpha === 0) continue;
-        for (let c = 0; c < 3; c++) image.data[k + c] = blended[k + c] / alpha;
-        image.data[k + 3] = 255 * alpha;
       }
       const layer = new OffscreenCanvas(width, height);
       layer.getContext("2d", { willReadFrequently: true }).putImageData(image, 0, 0);
