@@ -128,6 +128,14 @@ def test_maps_of_downsampled_images_are_brought_to_the_box_of_the_dataset(output
     assert "images of 8 px" in " ".join(found.notes)
 
 
+def test_maps_made_without_a_gpu_carry_a_note(output: Path, particles: ParticleSet) -> None:
+    job = json.loads((output / "job.json").read_text())
+    for argument, noted in (("--accept-cpu", True), ("", False)):
+        line = f"{job['command_line'].replace('--accept-cpu', '')} {argument}"
+        (output / "job.json").write_text(json.dumps(job | {"command_line": line}))
+        assert ("twice as large" in " ".join(read_output(output, particles, ImportOptions()).notes)) == noted
+
+
 def test_the_sign_that_recovar_was_told(output: Path, particles: ParticleSet) -> None:
     before = read_output(output, particles, ImportOptions())
     job = json.loads((output / "job.json").read_text())
