@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from cryoarena.benchmark.comparison import write_comparison
 from cryoarena.benchmark.device import require_device
-from cryoarena.benchmark.remembered_maps import RememberedMaps
 from cryoarena.benchmark.score_rows import empty_row, rows_of, table_of
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.errors import UserError
@@ -20,6 +19,7 @@ from cryoarena.methods.result_folder import Result, check_volumes, open_result
 from cryoarena.methods.result_info import read_info
 from cryoarena.metrics.base import metrics
 from cryoarena.metrics.judge import Answer, judge, judged_rows
+from cryoarena.metrics.remembered_maps import RememberedMaps
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.progress import progress_bar
 

@@ -18,7 +18,8 @@ from cryoarena.volumes.slicing import ImagePoints
 
 _PROJECTIONS = 100_000
 _LEAST_IMAGES, _MOST_IMAGES = 100, 1000
-_BATCH = 50
+# A transform of few points costs as much as its FFT; so many coefficients of images are projected at once.
+_COEFFICIENTS_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ def bayes_posterior(
     """
     box_px = particles.box_px
     points = ImagePoints.within(box_px, box_px / 2 - 1, torch.device("cpu"))
+    batch_images = max(1, _COEFFICIENTS_AT_ONCE // len(points.kx))
     batches = [
         _recorded(batch, particles, truth, points).on(device)
-        for batch in fourier_batches(particles, points, rows, _BATCH)
+        for batch in fourier_batches(particles, points, rows, batch_images)
     ]
     mapped = truth.mapped
     weight = torch.from_numpy(_weight(points, truth)).to(device)

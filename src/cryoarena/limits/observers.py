@@ -28,6 +28,7 @@ from cryoarena.limits.known_label import best_window, known_label_map
 from cryoarena.limits.rigid_motion import assemble, rigid_body_maps
 from cryoarena.methods.base import Run, methods
 from cryoarena.metrics.judge import Answer, judged_rows
+from cryoarena.metrics.remembered_maps import RememberedMaps
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.progress import progress_bar
@@ -230,7 +231,8 @@ class Observers:
     def _of_maps(self, map_of: Maps, description: str) -> Observation:
         truth = self.truth.subset(judged_rows(self.truth, _JUDGED_CONFORMATIONS))
         embedding = truth.embedding()[truth.conformation].astype(np.float32)
-        answer = Answer(embedding, lambda judged: np.stack([map_of(int(c)) for c in truth.conformation[judged]]))
+        maps = RememberedMaps(lambda judged: np.stack([map_of(int(c)) for c in truth.conformation[judged]]))
+        answer = Answer(embedding, maps)
         return Observation(truth, np.arange(len(truth.particle_id)), answer, description)
 
     def _of_images(self, truth: Truth, answer: Answer, description: str) -> Observation:

@@ -14,7 +14,7 @@ from cryoarena.methods.base import MethodCard, Reconstruction, Resources, Run, m
 from cryoarena.methods.external.external_method import Done, ExternalMethod
 from cryoarena.methods.external.given_maps import load_given_maps
 from cryoarena.methods.external.link_stacks import link_stacks
-from cryoarena.methods.external.recovar.program import RECOVAR
+from cryoarena.methods.external.recovar.program import RECOVAR, recovar_command
 from cryoarena.methods.external.recovar.read_output import STATES, ImportOptions, read_output
 from cryoarena.methods.external.recovar.result_folder import is_finished, read_pipeline
 from cryoarena.methods.external.recovar.states import load_states, state_command, write_latents
@@ -84,7 +84,7 @@ class Recovar(ExternalMethod[RecovarOptions]):
             sign = "true" if particles.contrast_sign > 0 else "false"
             words += ["--datadir", ".", "--zdim", str(options.zdim), "--uninvert-data", sign, "-o", self.output]
             words += ["--accept-cpu"] if run.device == "cpu" else []
-            yield Command(["recovar", "pipeline", "particles.star", *words])
+            yield Command([*recovar_command("pipeline", run.device != "cpu"), "particles.star", *words])
         if options.states and not (output / STATES).is_file():
             latents = read_pipeline(output).latents(options.zdim)
             latents = latents[np.isfinite(latents).all(axis=1)]

@@ -117,8 +117,11 @@ def _notes(pipeline: Pipeline, particles: ParticleSet, rows: int, opposite: bool
         notes.append(
             f"the program worked on images of {pipeline.box_px} px; its maps are brought to {particles.box_px} px"
         )
-    if "--accept-cpu" in pipeline.command:
-        notes.append("RECOVAR 1.0.5 shows maps twice as large without a GPU: their scores say nothing of the program")
+    if pipeline.oversized:
+        notes.append(
+            "without a GPU RECOVAR 1.0.5 makes mean and maps twice as large as they are: scores of maps, and perhaps "
+            "of latents, say nothing of the program; `cryoarena run recovar` puts it right"
+        )
     if opposite:
         notes.append("the program was told the wrong sign of the images; the sign of its maps is changed")
     return tuple(notes)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json
+from cryoarena.methods.external.recovar.program import was_put_right
 from cryoarena.methods.read_array import read_array
 
 DOWNSAMPLED = "downsampled"
@@ -22,6 +23,7 @@ class Pipeline:
         folder: of the pipeline.
         version: of RECOVAR.
         command: the command line.
+        oversized: whether its maps are too large: it had no GPU, and its slices were not put right.
         particles: table that it was given.
         box_px: that it worked at.
         sign: "true" or "false" where it was told to change the sign of the images or not, else "automatic".
@@ -31,6 +33,7 @@ class Pipeline:
     folder: Path
     version: str
     command: str
+    oversized: bool
     particles: str
     box_px: int
     sign: str
@@ -83,11 +86,13 @@ def read_pipeline(folder: Path) -> Pipeline:
 
 
 def _pipeline(folder: Path, job: dict[str, Any], metadata: dict[str, Any]) -> Pipeline:
+    line = str(job["command_line"])
     return Pipeline(
         folder=folder,
         version=str(metadata["recovar_version"]),
         # It leaves out its own name for the interpreter's and its path.
-        command=" ".join(["recovar pipeline", *str(job["command_line"]).split()[2:]]),
+        command=" ".join(["recovar pipeline", *line.split()[2:]]),
+        oversized="--accept-cpu" in line and not was_put_right(line),
         particles=str(metadata["original_particles_file"] or job["parameters"]["particles"]),
         box_px=int(metadata["volume_shape"][0]),
         sign=str(job["parameters"]["uninvert_data"]),

@@ -15,7 +15,7 @@ from cryoarena.methods.external.gpu import has_gpu
 from cryoarena.methods.external.link_stacks import link_stacks
 from cryoarena.methods.external.map_files import MapFiles
 from cryoarena.methods.external.recovar.check_model import check_model
-from cryoarena.methods.external.recovar.program import RECOVAR
+from cryoarena.methods.external.recovar.program import RECOVAR, recovar_command
 from cryoarena.methods.external.recovar.result_folder import DOWNSAMPLED, Pipeline, read_pipeline
 from cryoarena.methods.external.run_program import Command, run_program
 from cryoarena.particles.particle_set import ParticleSet
@@ -29,7 +29,7 @@ _CPU_BUDGET_GB = "1"
 
 def state_command(pipeline: Path | str, out: str, latents: str, on_gpu: bool) -> list[str | Path]:
     """Return the words that make the maps of a file of latents."""
-    words: list[str | Path] = ["recovar", "compute_state", pipeline, "-o", out, "--latent-points", latents]
+    words = [*recovar_command("compute_state", on_gpu), pipeline, "-o", out, "--latent-points", latents]
     return words if on_gpu else [*words, "--gpu-budget-gb", _CPU_BUDGET_GB]
 
 

@@ -1,4 +1,4 @@
-"""Remember the maps that a method made, since several metrics ask for the same ones and some methods are slow."""
+"""Remember the maps of an answer, since several metrics ask for the same ones and some take long to make."""
 
 import tempfile
 from collections.abc import Callable
