@@ -1,8 +1,5 @@
 """The trilinear operator against analytic projections of Gaussians."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -139,19 +136,6 @@ def test_sums_do_not_depend_on_threads() -> None:
         grid.insert(points, rotations, data, torch.ones(data.shape), sums[-1])
     torch.set_num_threads(before)
     assert torch.equal(*sums)
-
-
-def test_slicing_leaves_the_number_of_threads_as_it_is() -> None:
-    code = (
-        "import torch; torch.set_num_threads(1)\n"
-        "from cryoarena.volumes.slicing import FourierGrid, ImagePoints\n"
-        "grid, points = FourierGrid(8, 3.0, torch.device('cpu')), ImagePoints.within(8, 3.0, torch.device('cpu'))\n"
-        "grid.slices(grid.from_volumes(torch.ones((1, 8, 8, 8))), points, torch.eye(3)[None])\n"
-        "print(torch.get_num_threads())"
-    )
-    # Only in a new process are the threads of numba not yet there.
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "1"
 
 
 def test_many_clean_slices_give_the_map_back() -> None:

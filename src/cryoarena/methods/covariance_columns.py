@@ -16,8 +16,8 @@ from torch import Tensor
 from cryoarena.methods.backprojection import half_set_fsc, half_set_prior, lightly_regularised
 from cryoarena.methods.batches import Batch
 from cryoarena.volumes import pivot_sums_cpu
+from cryoarena.volumes.in_threads import in_threads
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
-from cryoarena.volumes.trilinear_cpu import use_threads
 
 # of the mean weight of an image at a pivot: less adds work and hardly any information
 _LEAST_WEIGHT = 0.1
@@ -81,8 +81,8 @@ class ColumnSums:
             value,
             value_weight,
         )
-        use_threads()
-        pivot_sums_cpu.add_columns(
+        in_threads(
+            pivot_sums_cpu.add_columns,
             self.pivots,
             self.grid.reach,
             plane.numpy(),

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cryoarena.volumes.in_threads import in_threads
 from cryoarena.volumes.slicing import FourierGrid
-from cryoarena.volumes.trilinear_cpu import use_threads
 
 _VOXELS_AT_ONCE = 1 << 17
 
@@ -31,8 +31,8 @@ def solve_voxels(sums: Tensor, moments: Tensor, signal: Tensor, grid: FourierGri
         shape = (*grid.shape, *coarse.shape)
         variance = np.zeros((grid.shape[0], signal.shape[1], len(signal)))
         counts = np.zeros((grid.shape[0], signal.shape[1]))
-        use_threads()
-        _solve(sums.numpy(), moments.numpy(), prior.T.contiguous().numpy(), shape, grid.radius, variance, counts)
+        of_shell = prior.T.contiguous().numpy()
+        in_threads(_solve, sums.numpy(), moments.numpy(), of_shell, shape, grid.radius, variance, counts)
         mean = variance.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)[:, None]
         return torch.from_numpy(mean.T.astype(np.float32))
     return solve_by_tensors(sums, moments, prior, grid, coarse)
@@ -78,16 +78,26 @@ def _between(moments: Tensor, voxel: Tensor, grid: FourierGrid, coarse: FourierG
     return total
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
-def _solve(sums: Any, moments: Any, prior: Any, shape: Any, radius: Any, variance: Any, counts: Any) -> None:
+@numba.njit(fastmath=True, nogil=True, cache=True)
+def _solve(
+    thread: int,
+    threads: int,
+    sums: Any,
+    moments: Any,
+    prior: Any,
+    shape: Any,
+    radius: Any,
+    variance: Any,
+    counts: Any,
+) -> None:
     nz, ny, nx, _, cy, cx = shape
     n_shells, size = prior.shape
     reach, coarse_reach = ny // 2, cy // 2
-    for iz in numba.prange(nz):
-        packed = np.empty(moments.shape[1], np.float32)
-        factor = np.empty((size, size), np.float32)
-        right = np.empty((size, 2), np.float32)
-        column = np.empty(size, np.float32)
+    packed = np.empty(moments.shape[1], np.float32)
+    factor = np.empty((size, size), np.float32)
+    right = np.empty((size, 2), np.float32)
+    column = np.empty(size, np.float32)
+    for iz in range(thread, nz, threads):
         z = iz - reach
         for iy in range(ny):
             y = iy - reach

@@ -52,8 +52,10 @@ def pivot_values(
                 value_weight[i, j] += share * weight[i, p]
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+@numba.njit(fastmath=True, nogil=True, cache=True)
 def add_columns(
+    thread: int,
+    threads: int,
     pivots: Any,
     reach: int,
     plane: Any,
@@ -68,6 +70,7 @@ def add_columns(
     """Add the products of each image's points and its values at the pivots, but of no point with itself.
 
     Args:
+        thread, threads: for `in_threads`.
         pivots: (J, 3) x, y, z of the pivot voxels.
         reach, rotations, data, weight: as in `pivot_values`, with all P points in `plane`.
         value, value_weight: its results.
@@ -76,7 +79,7 @@ def add_columns(
             and the weight; changed in place.
     """
     side, nx = 2 * reach + 1, reach + 1
-    for j in numba.prange(len(pivots)):
+    for j in range(thread, len(pivots), threads):
         column = into[j]
         px, py, pz = pivots[j, 0], pivots[j, 1], pivots[j, 2]
         for i in range(len(rotations)):

@@ -6,11 +6,23 @@ import numba
 import numpy as np
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
-def quotient(sums: Any, side: int, nx: int, factor: Any, shells: Any, ridge: Any, minus: Any, found: Any) -> None:
+@numba.njit(fastmath=True, nogil=True, cache=True)
+def quotient(
+    thread: int,
+    threads: int,
+    sums: Any,
+    side: int,
+    nx: int,
+    factor: Any,
+    shells: Any,
+    ridge: Any,
+    minus: Any,
+    found: Any,
+) -> None:
     """Set `found` to (data - weight · minus) / (weight + ridge) of sums with a Hermitian x = 0 plane.
 
     Args:
+        thread, threads: for `in_threads`.
         sums: (V, 3) real and imaginary part of the data, and the weight, on a grid of (side, side, nx) voxels.
         side, nx: of the grid, whose origin is in the middle of z and y and at the beginning of x.
         factor: of the data and the weight.
@@ -20,7 +32,7 @@ def quotient(sums: Any, side: int, nx: int, factor: Any, shells: Any, ridge: Any
         found: (V, 2).
     """
     last = len(ridge) - 1
-    for z in numba.prange(side):
+    for z in range(thread, side, threads):
         for y in range(side):
             for x in range(nx):
                 v = (z * side + y) * nx + x

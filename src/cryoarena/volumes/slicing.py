@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cryoarena.volumes import trilinear_cpu
+from cryoarena.volumes.in_threads import in_threads
 from cryoarena.volumes.quotient_cpu import quotient
 
 OVERSAMPLING = 2
@@ -337,8 +338,8 @@ class FourierGrid:
             found = np.empty((self.size, 2), np.float32)
             factor = np.float32(self.oversampling**3)
             sums, of_shell, subtracted = (_as_numpy(each) for each in (accumulator, ridge, minus))
-            trilinear_cpu.use_threads()
-            quotient(sums, *self.shape[1:], factor, self.shells().numpy(), of_shell, subtracted, found)
+            shells = self.shells().numpy()
+            in_threads(quotient, sums, *self.shape[1:], factor, shells, of_shell, subtracted, found)
             return torch.from_numpy(found)[:, None]
         return self.quotient_by_tensors(accumulator, ridge, minus)
 

@@ -8,14 +8,12 @@ from typing import Any
 
 import numba
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from cryoarena.volumes.vector_add import add2, add4, add8
+from cryoarena.volumes.in_threads import in_threads
+from cryoarena.volumes.vector_add import add1, add2, add4, add8
 
 Floats = NDArray[np.float32]
-
-_MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
 
 def slices(table: Floats, shape: tuple[int, int, int], plane: Floats, rotations: Floats) -> Floats:
@@ -28,8 +26,7 @@ def slices(table: Floats, shape: tuple[int, int, int], plane: Floats, rotations:
         rotations: (n, 3, 3) object to image.
     """
     found = np.empty((len(rotations), plane.shape[1], table.shape[1]), np.float32)
-    use_threads()
-    _slices(table, shape[1], shape[2], plane, rotations, found)
+    in_threads(_slices, table, shape[1], shape[2], plane, rotations, found)
     return found
 
 
@@ -57,7 +54,7 @@ def insert(
     """
     # One map is what most insertions need: its three sums fit into registers.
     loop = _insert_one if data_by.shape[1] == weight_by.shape[1] == 1 else _insert
-    loop(into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, rows, use_threads())
+    in_threads(loop, into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, rows)
 
 
 def gram(
@@ -80,8 +77,7 @@ def gram(
     size = table.shape[1] // 2 + 1
     ends = np.searchsorted(shell, np.arange(shell[-1] + 1), side="right")
     found = np.empty((len(rotations), len(ends), size, size), np.float32)
-    use_threads()
-    _gram(table, shape[1], shape[2], plane, ends, rotations, data, ctf, found)
+    in_threads(_gram, table, shape[1], shape[2], plane, ends, rotations, data, ctf, found)
     return found
 
 
@@ -105,20 +101,9 @@ def likeness(
         begin: column.
     """
     found = np.zeros((len(rows), int(shell.max()) + 1, 2, table.shape[1] // 2), np.float32)
-    use_threads()
     loop = _likeness_one if table.shape[1] == 2 else _likeness
-    loop(table, shape[1], shape[2], plane, shell, rotations, data, ctf, rows, begin, found)
+    in_threads(loop, table, shape[1], shape[2], plane, shell, rotations, data, ctf, rows, begin, found)
     return found
-
-
-def use_threads() -> int:
-    """Let compiled loops run in as many threads as torch does, and return their number."""
-    wanted = torch.get_num_threads()
-    threads = min(wanted, _MOST_THREADS)
-    numba.set_num_threads(threads)
-    # The first time starts the threads of numba, which makes torch use as many.
-    torch.set_num_threads(wanted)
-    return threads
 
 
 @numba.njit(inline="always")
@@ -184,10 +169,10 @@ def _interpolate_one(table: Any, ny: int, nx: int, first: int, wx: Any, wy: Any,
     return vx * low + wx * high, vx * low_i + wx * high_i
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
-def _slices(table: Any, ny: int, nx: int, plane: Any, rotations: Any, found: Any) -> None:
-    for i in numba.prange(len(rotations)):
-        cell, high, sign = _places(plane.shape[1])
+@numba.njit(fastmath=True, nogil=True, cache=True)
+def _slices(thread: int, threads: int, table: Any, ny: int, nx: int, plane: Any, rotations: Any, found: Any) -> None:
+    cell, high, sign = _places(plane.shape[1])
+    for i in range(thread, len(rotations), threads):
         _locate(ny, nx, plane, rotations[i], cell, high, sign)
         for p in range(len(cell)):
             _interpolate(table, ny, nx, cell[p], high[0, p], high[1, p], high[2, p], found[i, p])
@@ -196,15 +181,27 @@ def _slices(table: Any, ny: int, nx: int, plane: Any, rotations: Any, found: Any
                     found[i, p, c] = -found[i, p, c]
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
-def _gram(table: Any, ny: int, nx: int, plane: Any, ends: Any, rotations: Any, data: Any, ctf: Any, found: Any) -> None:
+@numba.njit(fastmath=True, nogil=True, cache=True)
+def _gram(
+    thread: int,
+    threads: int,
+    table: Any,
+    ny: int,
+    nx: int,
+    plane: Any,
+    ends: Any,
+    rotations: Any,
+    data: Any,
+    ctf: Any,
+    found: Any,
+) -> None:
     columns = table.shape[1]
     size = columns // 2 + 1
-    for i in numba.prange(len(rotations)):
-        cell, high, sign = _places(plane.shape[1])
+    cell, high, sign = _places(plane.shape[1])
+    interpolated = np.empty(columns, np.float32)
+    parts = np.empty((size, 2 * len(cell)), np.float32)
+    for i in range(thread, len(rotations), threads):
         _locate(ny, nx, plane, rotations[i], cell, high, sign)
-        interpolated = np.empty(columns, np.float32)
-        parts = np.empty((size, 2 * len(cell)), np.float32)
         for p in range(len(cell)):
             _interpolate(table, ny, nx, cell[p], high[0, p], high[1, p], high[2, p], interpolated)
             parts[0, 2 * p], parts[0, 2 * p + 1] = data[i, p, 0], data[i, p, 1]
@@ -223,8 +220,10 @@ def _gram(table: Any, ny: int, nx: int, plane: Any, ends: Any, rotations: Any, d
             first = ends[s]
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+@numba.njit(fastmath=True, nogil=True, cache=True)
 def _likeness(
+    thread: int,
+    threads: int,
     table: Any,
     ny: int,
     nx: int,
@@ -238,11 +237,11 @@ def _likeness(
     found: Any,
 ) -> None:
     columns = table.shape[1]
-    for j in numba.prange(len(rows)):
+    cell, high, sign = _places(plane.shape[1])
+    interpolated = np.empty(columns, np.float32)
+    for j in range(thread, len(rows), threads):
         i = rows[j]
-        cell, high, sign = _places(plane.shape[1])
         _locate(ny, nx, plane, rotations[i], cell, high, sign)
-        interpolated = np.empty(columns, np.float32)
         for p in range(len(cell)):
             q = begin + p
             _interpolate(table, ny, nx, cell[p], high[0, p], high[1, p], high[2, p], interpolated)
@@ -255,8 +254,10 @@ def _likeness(
                 found_here[1, m] += power * (re * re + im * im)
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+@numba.njit(fastmath=True, nogil=True, cache=True)
 def _likeness_one(
+    thread: int,
+    threads: int,
     table: Any,
     ny: int,
     nx: int,
@@ -270,9 +271,9 @@ def _likeness_one(
     found: Any,
 ) -> None:
     flat = table.reshape(-1)
-    for j in numba.prange(len(rows)):
+    cell, high, sign = _places(plane.shape[1])
+    for j in range(thread, len(rows), threads):
         i = rows[j]
-        cell, high, sign = _places(plane.shape[1])
         _locate(ny, nx, plane, rotations[i], cell, high, sign)
         for p in range(len(cell)):
             q = begin + p
@@ -281,8 +282,10 @@ def _likeness_one(
             found[j, shell[p], 1, 0] += ctf[i, q] * ctf[i, q] * (re * re + im * im)
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+@numba.njit(fastmath=True, nogil=True, cache=True)
 def _insert(
+    thread: int,
+    threads: int,
     into: Any,
     ny: int,
     nx: int,
@@ -293,30 +296,28 @@ def _insert(
     data_by: Any,
     weight_by: Any,
     rows: Any,
-    threads: int,
 ) -> None:
     maps, weights = data_by.shape[1], weight_by.shape[1]
     columns = 2 * maps + weights
     flat = into.reshape(-1)
     # Every thread owns the planes z = thread, thread + threads, …: no two write to the same voxel.
-    for thread in numba.prange(threads):
-        cell, high, sign = _places(plane.shape[1])
-        added = np.empty(columns, np.float32)
-        for j in range(len(rows)):
-            i = rows[j]
-            _locate(ny, nx, plane, rotations[i], cell, high, sign)
-            for p in range(len(cell)):
-                real, imaginary = data[i, p, 0], sign[p] * data[i, p, 1]
-                for m in range(maps):
-                    added[2 * m] = real * data_by[j, m]
-                    added[2 * m + 1] = imaginary * data_by[j, m]
-                for w in range(weights):
-                    added[2 * maps + w] = weight[i, p] * weight_by[j, w]
-                low = cell[p] * columns
-                if threads == 1 or cell[p] // (ny * nx) % threads == thread:
-                    _add_plane(flat, low, nx, added, high[0, p], high[1, p], np.float32(1) - high[2, p])
-                if threads == 1 or (cell[p] // (ny * nx) + 1) % threads == thread:
-                    _add_plane(flat, low + ny * nx * columns, nx, added, high[0, p], high[1, p], high[2, p])
+    cell, high, sign = _places(plane.shape[1])
+    added = np.empty(columns, np.float32)
+    for j in range(len(rows)):
+        i = rows[j]
+        _locate(ny, nx, plane, rotations[i], cell, high, sign)
+        for p in range(len(cell)):
+            real, imaginary = data[i, p, 0], sign[p] * data[i, p, 1]
+            for m in range(maps):
+                added[2 * m] = real * data_by[j, m]
+                added[2 * m + 1] = imaginary * data_by[j, m]
+            for w in range(weights):
+                added[2 * maps + w] = weight[i, p] * weight_by[j, w]
+            low = cell[p] * columns
+            if threads == 1 or cell[p] // (ny * nx) % threads == thread:
+                _add_plane(flat, low, nx, added, high[0, p], high[1, p], np.float32(1) - high[2, p])
+            if threads == 1 or (cell[p] // (ny * nx) + 1) % threads == thread:
+                _add_plane(flat, low + ny * nx * columns, nx, added, high[0, p], high[1, p], high[2, p])
 
 
 @numba.njit(inline="always", fastmath=True)
@@ -324,36 +325,26 @@ def _add_plane(flat: Any, low: int, nx: int, added: Any, wx: Any, wy: Any, share
     """Add a row to the four voxels of a cell in one plane z, of which the first begins at `low`."""
     columns = len(added)
     vx, vy = np.float32(1) - wx, share * (np.float32(1) - wy)
-    w0, w1, w2, w3 = vx * vy, wx * vy, vx * share * wy, wx * share * wy
+    factors = (vx * vy, wx * vy, vx * share * wy, wx * share * wy)
     high = low + nx * columns
     done = 0
     while done + 8 <= columns:
-        add8(flat, low + done, added, done, w0)
-        add8(flat, low + columns + done, added, done, w1)
-        add8(flat, high + done, added, done, w2)
-        add8(flat, high + columns + done, added, done, w3)
+        add8(flat, (low + done, low + columns + done, high + done, high + columns + done), added, done, factors)
         done += 8
     if columns & 4:
-        add4(flat, low + done, added, done, w0)
-        add4(flat, low + columns + done, added, done, w1)
-        add4(flat, high + done, added, done, w2)
-        add4(flat, high + columns + done, added, done, w3)
+        add4(flat, (low + done, low + columns + done, high + done, high + columns + done), added, done, factors)
         done += 4
     if columns & 2:
-        add2(flat, low + done, added, done, w0)
-        add2(flat, low + columns + done, added, done, w1)
-        add2(flat, high + done, added, done, w2)
-        add2(flat, high + columns + done, added, done, w3)
+        add2(flat, (low + done, low + columns + done, high + done, high + columns + done), added, done, factors)
         done += 2
     if columns & 1:
-        flat[low + done] += w0 * added[done]
-        flat[low + columns + done] += w1 * added[done]
-        flat[high + done] += w2 * added[done]
-        flat[high + columns + done] += w3 * added[done]
+        add1(flat, (low + done, low + columns + done, high + done, high + columns + done), added, done, factors)
 
 
-@numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)
+@numba.njit(fastmath=True, nogil=True, cache=True)
 def _insert_one(
+    thread: int,
+    threads: int,
     into: Any,
     ny: int,
     nx: int,
@@ -364,32 +355,30 @@ def _insert_one(
     data_by: Any,
     weight_by: Any,
     rows: Any,
-    threads: int,
 ) -> None:
     flat = into.reshape(-1)
-    for thread in numba.prange(threads):
-        cell, high, sign = _places(plane.shape[1])
-        for j in range(len(rows)):
-            i = rows[j]
-            _locate(ny, nx, plane, rotations[i], cell, high, sign)
-            of_data, of_weight = data_by[j, 0], weight_by[j, 0]
-            for p in range(len(cell)):
-                real, imaginary = of_data * data[i, p, 0], of_data * sign[p] * data[i, p, 1]
-                added = of_weight * weight[i, p]
-                wx, wy, wz = high[0, p], high[1, p], high[2, p]
-                vx = np.float32(1) - wx
-                low, low_i, low_w = vx * real, vx * imaginary, vx * added
-                top, top_i, top_w = wx * real, wx * imaginary, wx * added
-                for dz in range(2):
-                    if threads > 1 and (cell[p] // (ny * nx) + dz) % threads != thread:
-                        continue
-                    along_z = wz if dz else np.float32(1) - wz
-                    for dy in range(2):
-                        share = along_z * (wy if dy else np.float32(1) - wy)
-                        first = 3 * (cell[p] + (dz * ny + dy) * nx)
-                        flat[first] += share * low
-                        flat[first + 1] += share * low_i
-                        flat[first + 2] += share * low_w
-                        flat[first + 3] += share * top
-                        flat[first + 4] += share * top_i
-                        flat[first + 5] += share * top_w
+    cell, high, sign = _places(plane.shape[1])
+    for j in range(len(rows)):
+        i = rows[j]
+        _locate(ny, nx, plane, rotations[i], cell, high, sign)
+        of_data, of_weight = data_by[j, 0], weight_by[j, 0]
+        for p in range(len(cell)):
+            real, imaginary = of_data * data[i, p, 0], of_data * sign[p] * data[i, p, 1]
+            added = of_weight * weight[i, p]
+            wx, wy, wz = high[0, p], high[1, p], high[2, p]
+            vx = np.float32(1) - wx
+            low, low_i, low_w = vx * real, vx * imaginary, vx * added
+            top, top_i, top_w = wx * real, wx * imaginary, wx * added
+            for dz in range(2):
+                if threads > 1 and (cell[p] // (ny * nx) + dz) % threads != thread:
+                    continue
+                along_z = wz if dz else np.float32(1) - wz
+                for dy in range(2):
+                    share = along_z * (wy if dy else np.float32(1) - wy)
+                    first = 3 * (cell[p] + (dz * ny + dy) * nx)
+                    flat[first] += share * low
+                    flat[first + 1] += share * low_i
+                    flat[first + 2] += share * low_w
+                    flat[first + 3] += share * top
+                    flat[first + 4] += share * top_i
+                    flat[first + 5] += share * top_w

@@ -1,7 +1,7 @@
-"""Add a scaled piece of one array to another by vector instructions, for use within compiled loops.
+"""Add a piece of one array, times four factors, to four places of another by vector instructions, in compiled loops.
 
-The compiler turns a loop over so few numbers into scalar instructions, which take twice the time where many such pieces
-are added up.
+The compiler turns a loop over so few numbers into scalar instructions, and reads the piece again for every place, which
+takes twice the time where many such pieces are added up.
 """
 
 from typing import Any
@@ -16,22 +16,30 @@ def _adder(lanes: int) -> Any:
     undefined = ir.Constant(vector, ir.Undefined)
     first_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
 
-    def add(typing: Any, into: Any, i: Any, source: Any, j: Any, factor: Any) -> Any:
-        """Do into[i : i + lanes] += factor · source[j : j + lanes], both flat float32 arrays; nothing is checked."""
+    def add(typing: Any, into: Any, places: Any, source: Any, start: Any, factors: Any) -> Any:
+        """Do into[p : p + lanes] += f · source[start : start + lanes] for four p and f.
+
+        Both are flat float32 arrays; nothing is checked.
+        """
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            def place(array: int) -> Any:
-                data = context.make_array(signature.args[array])(context, builder, arguments[array]).data
-                return builder.bitcast(builder.gep(data, [arguments[array + 1]]), vector.as_pointer())
+            target, all_places, origin, first, all_factors = arguments
 
-            target = place(0)
-            one_lane = builder.insert_element(undefined, arguments[4], ir.Constant(ir.IntType(32), 0))
-            factors = builder.shuffle_vector(one_lane, undefined, first_lane)
-            product = builder.fmul(builder.load(place(2), align=4), factors, flags=("fast",))
-            builder.store(builder.fadd(builder.load(target, align=4), product, flags=("fast",)), target, align=4)
+            def pointer(array: int, value: Any, index: Any) -> Any:
+                data = context.make_array(signature.args[array])(context, builder, value).data
+                return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+            piece = builder.load(pointer(2, origin, first), align=4)
+            for corner in range(4):
+                at = pointer(0, target, builder.extract_value(all_places, corner))
+                factor = builder.extract_value(all_factors, corner)
+                one_lane = builder.insert_element(undefined, factor, ir.Constant(ir.IntType(32), 0))
+                lanes_of_factor = builder.shuffle_vector(one_lane, undefined, first_lane)
+                product = builder.fmul(piece, lanes_of_factor, flags=("fast",))
+                builder.store(builder.fadd(builder.load(at, align=4), product, flags=("fast",)), at, align=4)
             return context.get_dummy_value()
 
-        return types.void(into, i, source, j, factor), generate
+        return types.void(into, places, source, start, factors), generate
 
     return intrinsic(add)
 
@@ -39,3 +47,4 @@ def _adder(lanes: int) -> Any:
 add8 = _adder(8)
 add4 = _adder(4)
 add2 = _adder(2)
+add1 = _adder(1)
