@@ -18,7 +18,6 @@ _TO_SCORES = (
     "benchmark/score_rows.py",
     "benchmark/score_columns.py",
     "benchmark/score_limits.py",
-    "benchmark/remembered_maps.py",
     "benchmark/comparison.py",
 )
 _PARTS = {
