@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cryoarena.datasets.realism import Realism
+from cryoarena.datasets.truth import open_truth
 from cryoarena.methods.base import Run, methods
 from cryoarena.methods.checkpoint import Checkpoint, History, State
 from cryoarena.methods.linear_reconstruction import LinearReconstruction
@@ -23,8 +24,13 @@ def fit(particles: ParticleSet, run: Run = Run(), **options: int) -> LinearRecon
 
 
 @pytest.fixture(scope="module")
-def particles(tmp_path_factory: pytest.TempPathFactory) -> ParticleSet:
-    return open_particles(make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=600, snr=0.05))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_small_dataset(tmp_path_factory.mktemp("data") / "d", images=600, snr=0.05)
+
+
+@pytest.fixture(scope="module")
+def particles(folder: Path) -> ParticleSet:
+    return open_particles(folder)
 
 
 def test_it_converges_and_stops(particles: ParticleSet) -> None:
@@ -34,6 +40,17 @@ def test_it_converges_and_stops(particles: ParticleSet) -> None:
     assert (np.diff(full[:-1]) > 0).all()
     # These images are all of one contrast.
     assert history[-1]["contrast_deviation"] < 0.06
+
+
+@pytest.mark.parametrize("shown", [(0, 4), (0, 2, 5)])
+def test_components_that_no_image_supports_fade(folder: Path, particles: ParticleSet, shown: tuple[int, ...]) -> None:
+    rows = np.flatnonzero(np.isin(open_truth(folder).conformation, shown))
+    last = fit(particles.subset(rows), components=4, iterations=40).history[-1]
+    strengths = np.array([last[f"strength_{k}"] for k in range(1, 5)])
+    supported = len(shown) - 1
+    assert (strengths[:supported] > 0.5 * strengths[0]).all()
+    # Volumes taken for certain keep a quarter of it, in which the images they were fitted to seem to differ.
+    assert (strengths[supported:] < 0.02 * strengths[0]).all()
 
 
 class Interrupted(Exception):

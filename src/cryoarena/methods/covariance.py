@@ -20,7 +20,7 @@ from cryoarena.methods.half_sets import accumulate_halves, half_sets
 from cryoarena.methods.kernel_regression import KernelRegression
 from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.ppca_model import PpcaModel
-from cryoarena.methods.ppca_steps import embed, iterate, principal_turn, told
+from cryoarena.methods.ppca_steps import embed, has_stalled, iterate, principal_turn, told
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import as_volume
@@ -37,13 +37,14 @@ class CovarianceOptions:
         components: number of principal volumes, the dimension of the latents.
         pivots: number of low frequencies whose covariance with all others is estimated.
         band: largest |k| (cycles per box) that the covariance and the latents use; the maps use all.
-        refinements: steps of expectation maximisation that refine the principal volumes.
+        refinements: most steps of expectation maximisation that refine the principal volumes; they end earlier where
+            the log-likelihood stalls.
     """
 
     components: int = 10
     pivots: int = 200
     band: int = 31
-    refinements: int = 4
+    refinements: int = 10
 
 
 class CovarianceReconstruction(Reconstruction):
@@ -138,7 +139,7 @@ class Covariance(Method[CovarianceOptions]):
         else:
             model, history = PpcaModel.of_state(saved[0], device), saved[1]
             everything = torch.as_tensor(saved[0]["everything"], dtype=torch.float32, device=device)
-        while len(history) < options.refinements:
+        while len(history) < options.refinements and not has_stalled(history, radius):
             passes_done = 2 + len(history)
             model, log_likelihood = iterate(particles, model, radius, None, step)
             history.append(told(len(history), radius, log_likelihood, model))

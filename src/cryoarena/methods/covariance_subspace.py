@@ -78,7 +78,8 @@ def columns_model(
     noise[: len(power)] = power / torch.bincount(points.shell) / len(particles)
     noise[len(power) :] = noise[len(power) - 1]
     shared = powers[1:].mean(dim=0) + _LEAST_SIGNAL * powers[0]
-    return PpcaModel(volumes, mask, noise, torch.cat([powers[:1], shared.expand(len(basis), -1)]), _CONTRAST_DEVIATION)
+    prior = torch.cat([powers[:1], shared.expand(len(basis), -1)])
+    return PpcaModel(volumes, mask, noise, prior, torch.zeros_like(prior), _CONTRAST_DEVIATION)
 
 
 def _powers(

@@ -11,14 +11,12 @@ from cryoarena.methods.base import Method, MethodCard, Run, method
 from cryoarena.methods.checkpoint import History
 from cryoarena.methods.linear_reconstruction import LinearReconstruction
 from cryoarena.methods.ppca_model import PpcaModel, start_model
-from cryoarena.methods.ppca_steps import embed, iterate, told
+from cryoarena.methods.ppca_steps import embed, has_stalled, iterate, told
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import as_volume
 
 _LOWEST_BAND = 4.0
 _GROWTH = 1.25
-# in log-likelihood per image
-_STALLED = 0.1
 
 
 @dataclass(frozen=True)
@@ -100,10 +98,7 @@ def _band(box_px: int, iteration: int) -> float:
 
 def _finished(history: History, options: PpcaOptions, box_px: int) -> bool:
     """Tell whether all iterations are done, or the full band is reached and the log-likelihood stalls."""
-    if len(history) >= options.iterations:
-        return True
-    full = [row["log_likelihood_per_image"] for row in history if row["radius_px"] == box_px / 2 - 1]
-    return len(full) > 1 and full[-1] - full[-2] < _STALLED
+    return len(history) >= options.iterations or has_stalled(history, box_px / 2 - 1)
 
 
 def _random_latents(n: int, q: int, seed: int) -> Tensor:

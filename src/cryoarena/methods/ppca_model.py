@@ -16,6 +16,7 @@ from cryoarena.volumes.slicing import ImagePoints, shell_means
 
 _SAMPLED_IMAGES = 500
 _CONTRAST_DEVIATION = 0.1
+_TENSORS = ("volumes", "mask", "noise", "signal", "variance")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class PpcaModel:
         mask: (D, D, D) around the particle.
         noise: (S,) noise variance per shell.
         signal: (q + 1, S) prior power per shell of the mean and the components.
+        variance: (q + 1, S) posterior variance of their coefficients, per shell.
         contrast_deviation: s.
     """
 
@@ -34,23 +36,20 @@ class PpcaModel:
     mask: Tensor
     noise: Tensor
     signal: Tensor
+    variance: Tensor
     contrast_deviation: float
 
     def to_state(self) -> State:
         """Return the arrays of a checkpoint."""
-        tensors = {"volumes": self.volumes, "mask": self.mask, "noise": self.noise, "signal": self.signal}
-        return {name: tensor.cpu().numpy() for name, tensor in tensors.items()} | {
+        return {name: getattr(self, name).cpu().numpy() for name in _TENSORS} | {
             "contrast_deviation": np.array(self.contrast_deviation)
         }
 
     @staticmethod
     def of_state(state: State, device: torch.device) -> "PpcaModel":
         """Return the model of a checkpoint."""
-        volumes, mask, noise, signal = (
-            torch.as_tensor(state[name], dtype=torch.float32, device=device)
-            for name in ("volumes", "mask", "noise", "signal")
-        )
-        return PpcaModel(volumes, mask, noise, signal, float(state["contrast_deviation"].item()))
+        found = {name: torch.as_tensor(state[name], dtype=torch.float32, device=device) for name in _TENSORS}
+        return PpcaModel(**found, contrast_deviation=float(state["contrast_deviation"].item()))
 
 
 def start_model(particles: ParticleSet, components: int, device: torch.device, seed: int) -> PpcaModel:
@@ -73,11 +72,13 @@ def start_model(particles: ParticleSet, components: int, device: torch.device, s
     # Normalisation may have made the mean of every image zero, which is no lack of noise.
     noise[0] = torch.maximum(noise[0], noise[1])
     mean_power = shell_power(mean[None])
+    signal = torch.cat([mean_power, 0.1 * mean_power.expand(components, -1)])
     return PpcaModel(
         volumes=torch.cat([mean[None], torch.zeros((components, *mean.shape), device=device)]),
         mask=mask,
         noise=noise,
-        signal=torch.cat([mean_power, 0.1 * mean_power.expand(components, -1)]),
+        signal=signal,
+        variance=torch.zeros_like(signal),
         contrast_deviation=_CONTRAST_DEVIATION,
     )
 

@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 
 from cryoarena.methods.batches import Batch, fourier_batches
+from cryoarena.methods.checkpoint import History
 from cryoarena.methods.joint_maps import JointSums
 from cryoarena.methods.latent_posterior import LatentPosterior, latent_posterior
 from cryoarena.methods.ppca_model import PpcaModel, shell_power, whiten
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
 
+# in log-likelihood per image
+_STALLED = 0.1
 _LEAST_CONTRAST_DEVIATION, _MOST_CONTRAST_DEVIATION = 1e-3, 0.5
 
 
@@ -24,6 +27,10 @@ def _expect(
     n_shells = int(points.shell.max()) + 1
     for batch in fourier_batches(particles, points):
         products = grid.gram(values, points, batch.rotations, batch.data, batch.ctf)
+        # What is not known of the volumes says nothing of an image: E|V|² is |E V|² and their variance.
+        transfer = torch.zeros(products.shape[:2], device=products.device)
+        transfer.index_add_(1, points.shell, batch.ctf**2)
+        torch.diagonal(products, dim1=2, dim2=3)[:, :, 1:] += transfer[:, :, None] * model.variance.T[:n_shells]
         yield batch, latent_posterior(products, model.noise[:n_shells], model.contrast_deviation)
 
 
@@ -82,7 +89,8 @@ def iterate(
         deviation = math.sqrt(max(contrast_square / len(particles) - (scale - 1) ** 2, 0.0)) / scale
         contrast_deviation = min(max(deviation, _LEAST_CONTRAST_DEVIATION), _MOST_CONTRAST_DEVIATION)
     counts = torch.bincount(points.shell, minlength=n_shells)[:n_shells] * len(particles)
-    signal = shell_power(volumes) + variance * filled
+    variance = variance * filled
+    signal = shell_power(volumes) + variance
     in_band = torch.arange(n_shells, device=device) <= radius
     coefficients = torch.log(precision / math.pi).double().sum()
     return (
@@ -91,6 +99,7 @@ def iterate(
             model.mask,
             torch.where(counts > 0, (residual_power / counts.clamp(min=1)).float(), model.noise),
             torch.where(in_band, signal, model.signal),
+            variance,
             contrast_deviation,
         ),
         log_likelihood / len(particles) + float(coefficients),
@@ -115,6 +124,15 @@ def told(iteration: int, radius: float, log_likelihood: float, model: PpcaModel)
         "log_likelihood_per_image": log_likelihood,
         "contrast_deviation": model.contrast_deviation,
     } | {f"strength_{k + 1}": float(value) for k, value in enumerate(strengths)}
+
+
+def has_stalled(history: History, radius: float) -> bool:
+    """Tell whether the last iteration within `radius` gained hardly any likelihood.
+
+    The first likelihood says little: it is of volumes whose variance is not known.
+    """
+    found = [row["log_likelihood_per_image"] for row in history if row["radius_px"] == radius]
+    return len(found) > 2 and found[-1] - found[-2] < _STALLED
 
 
 def embed(
