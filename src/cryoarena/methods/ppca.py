@@ -37,7 +37,8 @@ class Ppca(Method[PpcaOptions]):
     """EM for data = a · CTF · P(V₀ + Σ z_k V_k) + noise with z ~ N(0, I), a ~ N(1, s²) and a noise variance per shell.
 
     Tipping & Bishop 1999 (doi:10.1111/1467-9868.00196) with the projection operator of Tagare et al. 2015
-    (doi:10.1016/j.jsb.2015.05.007) and Punjani & Fleet 2021 (doi:10.1016/j.jsb.2021.107702).
+    (doi:10.1016/j.jsb.2015.05.007) and Punjani & Fleet 2021 (doi:10.1016/j.jsb.2021.107702). The posterior variance of
+    the volumes counts in the E-step (variational principal components: Bishop 1999, doi:10.1049/cp:19991160).
     """
 
     card = MethodCard(

@@ -27,7 +27,7 @@ def _expect(
     n_shells = int(points.shell.max()) + 1
     for batch in fourier_batches(particles, points):
         products = grid.gram(values, points, batch.rotations, batch.data, batch.ctf)
-        # What is not known of the volumes says nothing of an image: E|V|² is |E V|² and their variance.
+        # The volumes are uncertain: E|V|² is |E V|² plus their variance.
         transfer = torch.zeros(products.shape[:2], device=products.device)
         transfer.index_add_(1, points.shell, batch.ctf**2)
         torch.diagonal(products, dim1=2, dim2=3)[:, :, 1:] += transfer[:, :, None] * model.variance.T[:n_shells]
