@@ -26,4 +26,5 @@ def recovar_command(name: str, on_gpu: bool) -> list[str | Path]:
 
 def was_put_right(command_line: str) -> bool:
     """Tell whether a command line of `job.json` is of `recovar_command` without a GPU."""
-    return Path(command_line.split()[1]).name == _ON_CPU.name
+    # The folder in front of its name may hold spaces.
+    return f"/{_ON_CPU.name} " in command_line
