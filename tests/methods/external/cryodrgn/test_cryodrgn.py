@@ -48,7 +48,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def few_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_small_dataset(tmp_path_factory.mktemp("data") / "few", images=60, box_px=16, snr=1.0)
+    return make_small_dataset(tmp_path_factory.mktemp("data") / "few", images=30, box_px=16, snr=1.0)
 
 
 @pytest.fixture(scope="module")
