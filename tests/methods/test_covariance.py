@@ -76,7 +76,9 @@ def test_a_result_is_read_back_as_it_was_written(
     found.save(tmp_path)
     again = methods.get("covariance").load(tmp_path, dataset[0])
     np.testing.assert_array_equal(again.embedding, found.embedding)
-    np.testing.assert_array_equal(again.volumes_at(found.embedding[:1]), found.volumes_at(found.embedding[:1]))
+    latent = found.embedding[:1]
+    for same in (again, again.on_device("cpu")):
+        np.testing.assert_array_equal(same.volumes_at(latent), found.volumes_at(latent))
 
 
 def test_a_resumed_run_equals_an_undisturbed_one(

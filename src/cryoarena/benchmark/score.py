@@ -68,7 +68,7 @@ def score_result(
     particles, covered = len(truth.particle_id), None
     names = [name for name in metrics.all() if wanted is None or name in wanted]
     if info["status"] == "ok":
-        answer = match_rows(open_result(result_folder, open_particles(dataset_folder)), truth)
+        answer = match_rows(open_result(result_folder, open_particles(dataset_folder), device), truth)
         covered = len(answer.embedding)
     if covered is None:
         rows = [empty_row(name, info["status"], info["reason"]) for name in names]

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from cryoarena.datasets.truth import Truth
+from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.ppca_model import shell_power, start_model
 from cryoarena.methods.ppca_steps import iterate
 from cryoarena.particles.particle_set import ParticleSet
@@ -74,9 +75,8 @@ def component_maps(
         components *= (start.volumes[0] * mean).sum() / (mean**2).sum().clamp(min=1e-30)
     known = replace(start, mask=mask, signal=shell_power(components))
     found, _ = iterate(
-        particles,
+        BandImages(particles, particles.box_px / 2 - 1, place),
         known,
-        particles.box_px / 2 - 1,
         torch.tensor(latents, dtype=torch.float32, device=place),
         lambda done: report(done, len(particles), "known components"),
     )

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryoarena.methods.batches import Batch, fourier_batches
+from cryoarena.methods.batches import Batch, fourier_batches, kept_bytes
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
 
@@ -37,7 +37,7 @@ class BandImages:
         self._particles = particles
         self._batch_images = batch_images
         self._kept: _Coefficients | None = None
-        self._fits = len(particles) * len(self.points) * _BYTES_PER_POINT <= _KEPT_BYTES
+        self._fits = len(particles) * len(self.points) * _BYTES_PER_POINT <= kept_bytes(device, _KEPT_BYTES)
         self._of_shell = torch.nn.functional.one_hot(self.points.shell).float()
 
     @property
@@ -50,10 +50,15 @@ class BandImages:
         """Return the number of shells of the band."""
         return self._of_shell.shape[1]
 
+    def in_band(self, radius: float) -> "BandImages":
+        """Return the same images in another band, of which nothing is read yet."""
+        if radius == self.grid.radius:
+            return self
+        return BandImages(self._particles, radius, self.points.kx.device, self._batch_images)
+
     def narrowed(self, radius: float) -> "BandImages":
         """Return the same images in a lower band, without reading them again where they are kept."""
-        device = self.points.kx.device
-        lower = BandImages(self._particles, radius, device, self._batch_images)
+        lower = self.in_band(radius)
         if self._kept is not None:
             inside = slice(0, len(lower.points))
             lower._kept = _Coefficients(

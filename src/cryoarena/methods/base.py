@@ -110,6 +110,10 @@ class Reconstruction(ABC):
             NoMaps: when the result has none.
         """
 
+    def on_device(self, device: str) -> "Reconstruction":
+        """Return the same for a device of torch; most have their maps already, or a program that makes them."""
+        return self
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write all that `volumes_at` needs as .npy and .json files."""

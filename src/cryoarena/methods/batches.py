@@ -13,6 +13,11 @@ from cryoarena.imaging.ctf import ctf
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import ImagePoints
 
+# A GPU that is given little at a time waits for the next order.
+_BATCH_IMAGES = {"cpu": 100, "cuda": 2000}
+# of the memory of a GPU that is free, for images that are read many times
+_KEPT_PART = 0.25
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -35,9 +40,9 @@ def fourier_batches(
     particles: ParticleSet,
     points: ImagePoints,
     rows: NDArray[np.int64] | None = None,
-    batch_images: int = 100,
+    batch_images: int | None = None,
 ) -> Iterator[Batch]:
-    """Yield batches of particles as coefficients at `points`.
+    """Yield batches of particles as coefficients at `points`, whose first is zero frequency.
 
     The images are -contrast_sign · CTF · projection + noise; the sign is taken out here, so that every method
     works with data = ctf · slice + noise.
@@ -52,20 +57,26 @@ def fourier_batches(
     frequency_x = points.kx.float() / field_of_view_A
     frequency_y = points.ky.float() / field_of_view_A
     all_rows = np.arange(len(particles)) if rows is None else rows
-    for start in range(0, len(all_rows), batch_images):
-        batch = all_rows[start : start + batch_images]
-        pixels = particles.images(batch)
-        finite = np.isfinite(pixels).all(axis=(1, 2))
-        if not finite.all():
-            number = particles.particle_id[batch[int(np.argmin(finite))]]
+    at_once = batch_images or _BATCH_IMAGES[device.type]
+    for start in range(0, len(all_rows), at_once):
+        batch = all_rows[start : start + at_once]
+        coefficients = points.of_images(torch.from_numpy(particles.images(batch)).to(device))
+        # A pixel that is not finite leaves no coefficient finite.
+        finite = coefficients[:, 0].isfinite()
+        if not bool(finite.all()):
+            number = particles.particle_id[batch[int(finite.int().argmin())]]
             raise UserError(f"the image of particle {number} holds values that are not finite numbers; remove it")
-        images = torch.from_numpy(pixels).to(device)
         poses = particles.poses[batch]
         shift_A = torch.as_tensor(poses.shift_A, dtype=torch.float32, device=device)
         phase = 2 * torch.pi * (shift_A[:, :1] * frequency_x + shift_A[:, 1:] * frequency_y)
         yield Batch(
             rows=batch,
-            data=-particles.contrast_sign * points.of_images(images) * torch.polar(torch.ones_like(phase), phase),
+            data=-particles.contrast_sign * coefficients * torch.polar(torch.ones_like(phase), phase),
             ctf=ctf(particles.ctf[batch], frequency_x, frequency_y),
             rotations=torch.as_tensor(poses.rotation_object_to_image, dtype=torch.float32, device=device),
         )
+
+
+def kept_bytes(device: torch.device, on_cpu: int) -> int:
+    """Return how much of the images a method may keep: a fixed number on a CPU, a part of what is free on CUDA."""
+    return on_cpu if device.type == "cpu" else int(_KEPT_PART * torch.cuda.mem_get_info(device)[0])

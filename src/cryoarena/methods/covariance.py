@@ -13,6 +13,7 @@ from torch import Tensor
 from cryoarena.errors import UserError
 from cryoarena.files import read_json, write_json
 from cryoarena.methods.backprojection import half_maps
+from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.checkpoint import History
 from cryoarena.methods.covariance_subspace import columns_model
@@ -65,6 +66,10 @@ class CovarianceReconstruction(Reconstruction):
         """Return the maps regressed from the images around each latent."""
         device = self._regression.device
         return np.stack([self._regression.map_at(torch.as_tensor(latent, device=device)) for latent in latents])
+
+    def on_device(self, device: str) -> "CovarianceReconstruction":
+        """Return the same whose maps are regressed on a device of torch."""
+        return CovarianceReconstruction(self._regression.on_device(torch.device(device)), self.history)
 
     def save(self, folder: Path) -> None:
         """Write latents, their precisions, contrasts, half-sets, mask and consensus."""
@@ -139,13 +144,14 @@ class Covariance(Method[CovarianceOptions]):
         else:
             model, history = PpcaModel.of_state(saved[0], device), saved[1]
             everything = torch.as_tensor(saved[0]["everything"], dtype=torch.float32, device=device)
+        images = BandImages(particles, radius, device)
         while len(history) < options.refinements and not has_stalled(history, radius):
             passes_done = 2 + len(history)
-            model, log_likelihood = iterate(particles, model, radius, None, step)
+            model, log_likelihood = iterate(images, model, None, step)
             history.append(told(len(history), radius, log_likelihood, model))
             run.checkpoint.save(model.to_state() | {"everything": as_volume(everything)}, history)
         passes_done = passes - 1
-        latents, covariance, contrast = embed(particles, model, radius, step)
+        latents, covariance, contrast = embed(images, model, step)
         turn = principal_turn(model.volumes[1:])
         # Where images say nothing at all, the posterior still is the prior, whose variance is one.
         back = torch.linalg.inv(turn)

@@ -114,16 +114,16 @@ class ColumnSums:
         least = _LEAST_WEIGHT * values[:, :, 2].mean(dim=0)
         for j in range(n_pivots):
             seen = torch.nonzero(values[:, j, 2] > least[j])[:, 0]
-            own = (shares[seen] * (pivot[seen] == j + 1)).sum(dim=2)
-            conjugate = (shares[seen] * (pivot[seen] == -(j + 1))).sum(dim=2)
+            share, of_pivot = shares[seen], pivot[seen]
+            own = (share * (of_pivot == j + 1)).sum(dim=2)
+            conjugate = (share * (of_pivot == -(j + 1))).sum(dim=2)
             re, im, by = real[seen], imaginary[seen], weight[seen]
             a = values[seen, j, 0, None] - (own + conjugate) * re
             b = values[seen, j, 1, None] - (own - conjugate) * im
             w = values[seen, j, 2, None] - (own + conjugate) * by
-            rows = torch.stack([re * a, im * a, re * b, im * b, by * w], dim=2).reshape(-1, 5)
-            for at in range(8):
-                spread = rows * shares[seen, :, at].reshape(-1, 1)
-                self.sums[j].index_add_(0, corners[seen, :, at].reshape(-1), spread)
+            rows = torch.stack([re * a, im * a, re * b, im * b, by * w], dim=2)
+            spread = rows[:, :, None] * share[:, :, :, None]
+            self.sums[j].index_add_(0, corners[seen].reshape(-1), spread.reshape(-1, 5))
 
     def _pivot_of(self) -> NDArray[np.int64]:
         nz, ny, nx = self.grid.shape

@@ -10,7 +10,7 @@ difference from it, filtered locally by what the half-sets have in common (`loca
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cryoarena.methods.backprojection import fsc_of_spectra, lightly_regularised
-from cryoarena.methods.batches import fourier_batches
+from cryoarena.methods.batches import fourier_batches, kept_bytes
 from cryoarena.methods.local_wiener import lengths, local_wiener
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
@@ -32,6 +32,7 @@ _MOST_IMAGES, _MOST_FRACTION = 10_000, 0.5
 _LOWEST_BANDS = 4
 _LEAST_SQUARE = 1e-12
 _BATCH_IMAGES = 100
+_TENSORS = ("latents", "precision", "contrast", "mask", "everything")
 _MOST_KEPT_BYTES = 500_000_000
 _BYTES_PER_POINT = 12
 
@@ -63,6 +64,11 @@ class KernelRegression:
     mask: Tensor
     everything: Tensor
     device: torch.device
+
+    def on_device(self, device: torch.device) -> "KernelRegression":
+        """Return the same on another device."""
+        tensors = {name: getattr(self, name).to(device) for name in _TENSORS}
+        return replace(self, device=device, **tensors)
 
     def map_at(self, latent: Tensor) -> NDArray[np.float32]:
         """Return the map (D, D, D) at a latent (d,)."""
@@ -116,7 +122,7 @@ class KernelRegression:
     @cached_property
     def _kept(self) -> Weighted | None:
         """All images as they are inserted, which saves reading them for every map; None where memory may be short."""
-        if len(self.particles) * len(self._points) * _BYTES_PER_POINT > _MOST_KEPT_BYTES:
+        if len(self.particles) * len(self._points) * _BYTES_PER_POINT > kept_bytes(self.device, _MOST_KEPT_BYTES):
             return None
         rotations, data, weight = zip(*self._read(np.arange(len(self.particles))), strict=True)
         return torch.cat(rotations), torch.cat(data), torch.cat(weight)

@@ -46,6 +46,7 @@ def solve_by_tensors(sums: Tensor, moments: Tensor, prior: Tensor, grid: Fourier
     inside = (shells < n_shells) & (shells <= grid.radius)
     sums[~inside, : 2 * size] = 0
     voxels = inside.nonzero()[:, 0]
+    identity = torch.eye(size, device=grid.device)
     variance = torch.zeros((n_shells, size), dtype=torch.float64, device=grid.device)
     for voxel in torch.split(voxels, _VOXELS_AT_ONCE):
         packed = _between(moments, voxel, grid, coarse) * sums[voxel, -1:]
@@ -53,9 +54,11 @@ def solve_by_tensors(sums: Tensor, moments: Tensor, prior: Tensor, grid: Fourier
         normal[:, rows, columns] = packed
         normal[:, columns, rows] = packed
         normal += torch.diag_embed(prior[:, shells[voxel]].T)
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(normal))
-        sums[voxel, : 2 * size] = (inverse @ sums[voxel, : 2 * size].reshape(-1, size, 2)).reshape(-1, 2 * size)
-        variance.index_add_(0, shells[voxel], torch.diagonal(inverse, dim1=1, dim2=2).double())
+        # With A = L Lᵀ, A⁻¹ = L⁻ᵀ L⁻¹, whose diagonal are the squared columns of L⁻¹.
+        inverse = torch.linalg.solve_triangular(torch.linalg.cholesky(normal), identity, upper=False)
+        right = inverse @ sums[voxel, : 2 * size].reshape(-1, size, 2)
+        sums[voxel, : 2 * size] = (inverse.transpose(1, 2) @ right).reshape(-1, 2 * size)
+        variance.index_add_(0, shells[voxel], inverse.square().sum(dim=1).double())
     counts = torch.bincount(shells[voxels], minlength=n_shells).clamp(min=1)
     return (variance / counts[:, None]).T.float()
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from cryoarena.errors import UserError
+from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.base import Method, MethodCard, Run, method
 from cryoarena.methods.checkpoint import History
 from cryoarena.methods.linear_reconstruction import LinearReconstruction
@@ -68,21 +69,22 @@ class Ppca(Method[PpcaOptions]):
             model, history = start_model(particles, options.components, device, run.seed), []
         else:
             model, history = PpcaModel.of_state(saved[0], device), saved[1]
+        images = BandImages(particles, _band(particles.box_px, len(history)), device)
         while not _finished(history, options, particles.box_px):
             iteration = len(history)
             radius = _band(particles.box_px, iteration)
+            images = images.in_band(radius)
             latents = _random_latents(len(particles), options.components, run.seed) if iteration == 0 else None
 
-            def step(images: int, before: int = iteration * len(particles), radius: float = radius) -> None:
-                run.progress(before + images, total, f"|k| <= {radius:.0f}")
+            def step(done: int, before: int = iteration * len(particles), radius: float = radius) -> None:
+                run.progress(before + done, total, f"|k| <= {radius:.0f}")
 
-            model, log_likelihood = iterate(particles, model, radius, latents, step)
+            model, log_likelihood = iterate(images, model, latents, step)
             history.append(told(iteration, radius, log_likelihood, model))
             run.checkpoint.save(model.to_state(), history)
         latents, covariance, contrast = embed(
-            particles,
+            images.in_band(particles.box_px / 2 - 1),
             model,
-            particles.box_px / 2 - 1,
             lambda n: run.progress(total - len(particles) + n, total, "latents"),
         )
         return _principal_axes(model, latents, covariance, contrast, history)

@@ -6,26 +6,24 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from cryoarena.methods.batches import Batch, fourier_batches
+from cryoarena.methods.band_images import BandImages
+from cryoarena.methods.batches import Batch
 from cryoarena.methods.checkpoint import History
 from cryoarena.methods.joint_maps import JointSums
 from cryoarena.methods.latent_posterior import LatentPosterior, latent_posterior
 from cryoarena.methods.ppca_model import PpcaModel, shell_power, whiten
-from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints
+from cryoarena.volumes.slicing import FourierGrid
 
 # in log-likelihood per image
 _STALLED = 0.1
 _LEAST_CONTRAST_DEVIATION, _MOST_CONTRAST_DEVIATION = 1e-3, 0.5
 
 
-def _expect(
-    particles: ParticleSet, model: PpcaModel, grid: FourierGrid, points: ImagePoints
-) -> Iterator[tuple[Batch, LatentPosterior]]:
+def _expect(images: BandImages, model: PpcaModel, grid: FourierGrid) -> Iterator[tuple[Batch, LatentPosterior]]:
     """Yield each batch with the posterior of its latents."""
     values = grid.from_volumes(model.volumes)
-    n_shells = int(points.shell.max()) + 1
-    for batch in fourier_batches(particles, points):
+    points, n_shells = images.points, images.n_shells
+    for batch in images.batches():
         products = grid.gram(values, points, batch.rotations, batch.data, batch.ctf)
         # The volumes are uncertain: E|V|² is |E V|² plus their variance.
         transfer = torch.zeros(products.shape[:2], device=products.device)
@@ -35,31 +33,30 @@ def _expect(
 
 
 def iterate(
-    particles: ParticleSet, model: PpcaModel, radius: float, latents: Tensor | None, step: Callable[[int], None]
+    images: BandImages, model: PpcaModel, latents: Tensor | None, step: Callable[[int], None]
 ) -> tuple[PpcaModel, float]:
-    """Do one E-step and one M-step over all images within `radius`, each batch read once.
+    """Do one E-step and one M-step over all images of a band.
 
     Args:
-        particles: the images.
+        images: N of them.
         model: of the iteration before.
-        radius: of the band.
         latents: (N, q) that stand for the posterior in the first iteration, whose components are zero.
         step: told how many images are done.
 
     Returns:
         The next model, and the log-likelihood per image of the one before.
     """
-    box_px, size, n_shells = particles.box_px, len(model.volumes), particles.box_px // 2
-    device = model.volumes.device
+    size, box_px = model.volumes.shape[:2]
+    n_shells, count, device = box_px // 2, images.count, model.volumes.device
+    points, radius = images.points, images.grid.radius
     grid = FourierGrid(box_px, radius, device)
-    points = ImagePoints.within(box_px, radius, device)
     precision = 1 / model.noise[points.shell]
     sums = JointSums(grid, points, size)
     residual_power = torch.zeros(n_shells, dtype=torch.float64, device=device)
     moments = torch.zeros((size, size), dtype=torch.float64, device=device)
     log_likelihood = contrast = contrast_square = 0.0
     done = 0
-    for batch, posterior in _expect(particles, model, grid, points):
+    for batch, posterior in _expect(images, model, grid):
         if latents is None:
             of_data, of_weight = posterior.of_data, posterior.of_weight
         else:
@@ -82,13 +79,13 @@ def iterate(
     volumes = grid.to_volumes(values) * model.mask
     contrast_deviation = model.contrast_deviation
     if latents is None:
-        volumes, variance = whiten(volumes, variance, moments / len(particles))
+        volumes, variance = whiten(volumes, variance, moments / count)
         # A map that is regularised is too faint: contrasts would grow, and it would fade, without end.
-        scale = contrast / len(particles)
+        scale = contrast / count
         volumes, variance = scale * volumes, scale**2 * variance
-        deviation = math.sqrt(max(contrast_square / len(particles) - (scale - 1) ** 2, 0.0)) / scale
+        deviation = math.sqrt(max(contrast_square / count - (scale - 1) ** 2, 0.0)) / scale
         contrast_deviation = min(max(deviation, _LEAST_CONTRAST_DEVIATION), _MOST_CONTRAST_DEVIATION)
-    counts = torch.bincount(points.shell, minlength=n_shells)[:n_shells] * len(particles)
+    counts = torch.bincount(points.shell, minlength=n_shells)[:n_shells] * count
     variance = variance * filled
     signal = shell_power(volumes) + variance
     in_band = torch.arange(n_shells, device=device) <= radius
@@ -102,7 +99,7 @@ def iterate(
             variance,
             contrast_deviation,
         ),
-        log_likelihood / len(particles) + float(coefficients),
+        log_likelihood / count + float(coefficients),
     )
 
 
@@ -135,15 +132,12 @@ def has_stalled(history: History, radius: float) -> bool:
     return len(found) > 2 and found[-1] - found[-2] < _STALLED
 
 
-def embed(
-    particles: ParticleSet, model: PpcaModel, radius: float, step: Callable[[int], None]
-) -> tuple[Tensor, Tensor, Tensor]:
+def embed(images: BandImages, model: PpcaModel, step: Callable[[int], None]) -> tuple[Tensor, Tensor, Tensor]:
     """Return posterior mean (N, q) and covariance (N, q, q) of the latents and the contrast (N,) in a band."""
-    grid = FourierGrid(particles.box_px, radius, model.volumes.device)
-    points = ImagePoints.within(particles.box_px, radius, model.volumes.device)
+    grid = FourierGrid(model.volumes.shape[-1], images.grid.radius, model.volumes.device)
     found = []
     done = 0
-    for batch, posterior in _expect(particles, model, grid, points):
+    for batch, posterior in _expect(images, model, grid):
         found.append((posterior.mean, posterior.covariance, posterior.contrast))
         done += len(batch.rows)
         step(done)

@@ -72,12 +72,13 @@ def write_arrays(folder: Path, reconstruction: Reconstruction, particles: Partic
     table.to_csv(folder / "volumes.csv", index=False)
 
 
-def open_result(folder: Path, particles: ParticleSet) -> Result:
+def open_result(folder: Path, particles: ParticleSet, device: str = "cpu") -> Result:
     """Open a result folder whose run succeeded.
 
     Args:
         folder: the result.
         particles: that it is a result of.
+        device: of torch, for maps that are made when they are asked for.
 
     Raises:
         UserError: when it is none, when the run failed, or when its arrays are damaged or do not match.
@@ -107,7 +108,7 @@ def open_result(folder: Path, particles: ParticleSet) -> Result:
                 f"{folder / name}.npy has {len(array)} rows for {len(particle_id)} particle ids; run the method again"
             )
     try:
-        reconstruction = methods.get(info["method"]["name"]).load(folder / "model", particles)
+        reconstruction = methods.get(info["method"]["name"]).load(folder / "model", particles).on_device(device)
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise UserError(f"{folder / 'model'} is missing or damaged: {error}; run the method again") from error
     path = folder / "poses.star"

@@ -308,8 +308,8 @@ class FourierGrid:
         """Do what `likeness` does by tensor operations, on any device."""
         predicted = ctf[:, :, None] * self.slices(values, points, rotations)
         both = torch.stack([(data.conj()[:, :, None] * predicted).real, predicted.abs() ** 2], dim=2)
-        found = torch.zeros((len(rotations), int(points.shell.max()) + 1, *both.shape[2:]), device=self.device)
-        return found.index_add_(1, points.shell, both)
+        of_shell = torch.nn.functional.one_hot(points.shell).T.float()
+        return (of_shell @ both.flatten(2)).reshape(len(both), -1, *both.shape[2:])
 
     def _for_cpu(
         self, values: Tensor, points: ImagePoints, rotations: Tensor, data: Tensor, ctf: Tensor
