@@ -3,8 +3,9 @@
     python benchmarks/methods.py igg1d --classes 10 --iterations 25 --rank 10 --recovar ~/recovar-env/bin/recovar
     python benchmarks/methods.py --growth class3d covariance ppca --box 32
 
-Everything runs on one thread; CPU seconds and the peak of resident memory are those that the system counted. A program
-that is not found is left out. `--growth` simulates stacks of 1,000, 4,000 and 16,000 images and runs methods on them.
+Everything runs on one thread; CPU seconds and the peak of resident memory are those that the system counted. With
+`--device cuda` our methods and RECOVAR run on the GPU, wall time is compared, and RELION is left out, as is any program
+that is not found. `--growth` simulates stacks of 1,000, 4,000 and 16,000 images and runs methods on them.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -36,40 +38,46 @@ class Cost:
     """What a command took."""
 
     cpu_s: float
+    wall_s: float
     peak_gb: float
 
     def __str__(self) -> str:
-        """Return both with their units."""
-        return f"{self.cpu_s:8.1f} CPU s, peak {self.peak_gb:.2f} GB"
+        """Return all with their units."""
+        return f"{self.cpu_s:8.1f} CPU s, {self.wall_s:.1f} s, peak {self.peak_gb:.2f} GB"
 
 
 def cost_of(command: list[str], folder: Path, log: Path) -> Cost:
     """Run a command in a folder with its output in a log; stop everything if it fails."""
+    started = time.perf_counter()
     with log.open("w") as stream:
         child = subprocess.Popen(command, cwd=folder, stdout=stream, stderr=stream, env=os.environ | ONE_THREAD)
         _, status, usage = os.wait4(child.pid, 0)
     if status != 0:
         raise SystemExit(f"{command[0]} failed:\n{log.read_text(errors='replace')[-2000:]}")
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6)
+    return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss / 1e6)
 
 
-def run_ours(method: str, dataset: Path, work: Path, options: dict[str, float]) -> tuple[Cost, int]:
+def run_ours(
+    method: str, dataset: Path, work: Path, options: dict[str, float], device: str = "cpu"
+) -> tuple[Cost, int]:
     """Run one of our methods; return its cost and its number of iterations."""
     out = work / method
     command = [sys.executable, "-m", "cryoarena.cli", "run", method, str(dataset), "-o", str(out), "--overwrite"]
+    command += ["--device", device]
     for name, value in options.items():
         command += ["--set", f"{name}={value}"]
     cost = cost_of(command, work, work / f"{method}.log")
     return cost, len(read_json(out / "result.json")["history"])
 
 
-def compare_classes(dataset: Path, work: Path, classes: int, iterations: int) -> None:
+def compare_classes(dataset: Path, work: Path, classes: int, iterations: int, device: str) -> None:
     """Print class3d beside RELION Class3D at equal K and iterations, and what it takes until it has settled."""
-    settled, done = run_ours("class3d", dataset, work, {"classes": classes})
+    settled, done = run_ours("class3d", dataset, work, {"classes": classes}, device)
     print(f"class3d, K = {classes}, settled after {done} iterations: {settled}", flush=True)
-    ours, done = run_ours("class3d", dataset, work, {"classes": classes, "iterations": iterations, "settled": 0})
+    every = {"classes": classes, "iterations": iterations, "settled": 0}
+    ours, done = run_ours("class3d", dataset, work, every, device)
     print(f"class3d, K = {classes}, {done} iterations:               {ours}", flush=True)
-    if shutil.which("relion_refine") is None or shutil.which("relion_reconstruct") is None:
+    if device != "cpu" or shutil.which("relion_refine") is None or shutil.which("relion_reconstruct") is None:
         return
     reference = work / "reference.mrc"
     whole = ["relion_reconstruct", "--i", "particles.star", "--o", str(reference), "--ctf"]
@@ -90,20 +98,19 @@ def compare_classes(dataset: Path, work: Path, classes: int, iterations: int) ->
     )
 
 
-def compare_ranks(dataset: Path, work: Path, rank: int, recovar: str) -> None:
+def compare_ranks(dataset: Path, work: Path, rank: int, recovar: str, device: str) -> None:
     """Print covariance beside `recovar pipeline` at equal box and rank."""
-    ours, _ = run_ours("covariance", dataset, work, {"components": rank})
+    ours, _ = run_ours("covariance", dataset, work, {"components": rank}, device)
     print(f"covariance, rank {rank}:                    {ours}", flush=True)
     if shutil.which(recovar) is None:
         return
     command = [recovar, "pipeline", "particles.star", "--datadir", str(dataset), "--mask", "from_halfmaps"]
-    command += ["--accept-cpu", "--no-downsample", "--zdim", str(rank), "-o", str(work / "recovar")]
+    command += ["--no-downsample", "--zdim", str(rank), "-o", str(work / "recovar")]
+    command += ["--accept-cpu"] if device == "cpu" else []
     theirs = cost_of(command, dataset, work / "recovar.log")
     print(f"recovar pipeline, the same:             {theirs}")
-    print(
-        f"ratio: {theirs.cpu_s / ours.cpu_s:.1f} x the time, {theirs.peak_gb / ours.peak_gb:.1f} x the memory",
-        flush=True,
-    )
+    ratio = theirs.cpu_s / ours.cpu_s if device == "cpu" else theirs.wall_s / ours.wall_s
+    print(f"ratio: {ratio:.1f} x the time, {theirs.peak_gb / ours.peak_gb:.1f} x the memory", flush=True)
 
 
 def print_growth(names: list[str], box_px: int, work: Path) -> None:
@@ -128,6 +135,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=25, help="of class3d, at most, and RELION Class3D")
     parser.add_argument("--rank", type=int, help="of covariance and RECOVAR")
     parser.add_argument("--recovar", default="recovar", help="its executable")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, of our methods and RECOVAR")
     parser.add_argument("--growth", nargs="+", metavar="METHOD", help="methods of the table by number of images")
     parser.add_argument("--box", type=int, default=32, help="of the images of that table")
     arguments = parser.parse_args()
@@ -135,9 +143,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="cryoarena-methods-") as name:
         work = Path(name)
         if arguments.dataset and arguments.classes:
-            compare_classes(arguments.dataset.resolve(), work, arguments.classes, arguments.iterations)
+            compare_classes(
+                arguments.dataset.resolve(), work, arguments.classes, arguments.iterations, arguments.device
+            )
         if arguments.dataset and arguments.rank:
-            compare_ranks(arguments.dataset.resolve(), work, arguments.rank, arguments.recovar)
+            compare_ranks(arguments.dataset.resolve(), work, arguments.rank, arguments.recovar, arguments.device)
         if arguments.growth:
             print_growth(arguments.growth, arguments.box, work)
 
