@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import uniform_filter, uniform_filter1d
 
 _SMALLEST_WINDOW_PX = 5
 # of the largest local standard deviation of the reference: less is empty solvent
@@ -30,7 +30,8 @@ def local_correlation(
     mean_a, mean_b, mean_aa, mean_bb, mean_ab = (
         uniform_filter(each, side, mode="constant") for each in (a, b, a * a, b * b, a * b)
     )
-    inside = uniform_filter(np.ones_like(a), side, mode="constant")
+    of_axis = uniform_filter1d(np.ones(len(a)), side, mode="constant")
+    inside = of_axis[:, None, None] * of_axis[:, None] * of_axis
     covariance = mean_ab * inside - mean_a * mean_b
     variance_a, variance_b = mean_aa * inside - mean_a**2, mean_bb * inside - mean_b**2
     # rounding of the running sums must not pass for density
