@@ -9,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryoarena.methods.batches import Batch, fourier_batches, kept_bytes
+from cryoarena.methods.batches import BYTES_PER_POINT, Batch, fourier_batches, may_be_kept
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
 
 _KEPT_BYTES = 1_500_000_000
 # Large batches of what is kept: the fewer they are, the longer a grid stays in the cache.
 _BATCH_BYTES = 64_000_000
-_BYTES_PER_POINT = 12
 
 
 class BandImages:
@@ -37,7 +36,7 @@ class BandImages:
         self._particles = particles
         self._batch_images = batch_images
         self._kept: _Coefficients | None = None
-        self._fits = len(particles) * len(self.points) * _BYTES_PER_POINT <= kept_bytes(device, _KEPT_BYTES)
+        self._fits = may_be_kept(len(particles), self.points, _KEPT_BYTES)
         self._of_shell = torch.nn.functional.one_hot(self.points.shell).float()
 
     @property
@@ -74,7 +73,7 @@ class BandImages:
             return
         if self._kept is None:
             self._kept = self._read()
-        at_once = max(self._batch_images, _BATCH_BYTES // (_BYTES_PER_POINT * len(self.points)))
+        at_once = max(self._batch_images, _BATCH_BYTES // (BYTES_PER_POINT * len(self.points)))
         for start in range(0, len(wanted), at_once):
             batch = wanted[start : start + at_once]
             here = slice(start, start + len(batch)) if rows is None else torch.as_tensor(batch)

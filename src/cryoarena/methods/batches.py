@@ -17,6 +17,8 @@ from cryoarena.volumes.slicing import ImagePoints
 _BATCH_IMAGES = {"cpu": 100, "cuda": 2000}
 # of the memory of a GPU that is free, for images that are read many times
 _KEPT_PART = 0.25
+# complex64 data and float32 CTF
+BYTES_PER_POINT = 12
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ def fourier_batches(
         )
 
 
-def kept_bytes(device: torch.device, on_cpu: int) -> int:
-    """Return how much of the images a method may keep: a fixed number on a CPU, a part of what is free on CUDA."""
-    return on_cpu if device.type == "cpu" else int(_KEPT_PART * torch.cuda.mem_get_info(device)[0])
+def may_be_kept(count: int, points: ImagePoints, on_cpu: int) -> bool:
+    """Tell whether the coefficients of `count` images fit in the memory that a method may keep them in.
+
+    Args:
+        count: number of images.
+        points: P of each; their device is where the coefficients would be.
+        on_cpu: bytes that may be kept on a CPU; on CUDA it is a part of what is free.
+    """
+    device = points.kx.device
+    available = on_cpu if device.type == "cpu" else _KEPT_PART * torch.cuda.mem_get_info(device)[0]
+    return count * len(points) * BYTES_PER_POINT <= available

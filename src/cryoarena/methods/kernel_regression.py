@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cryoarena.methods.backprojection import fsc_of_spectra, lightly_regularised
-from cryoarena.methods.batches import fourier_batches, kept_bytes
+from cryoarena.methods.batches import fourier_batches, may_be_kept
 from cryoarena.methods.local_wiener import lengths, local_wiener
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
@@ -34,7 +34,6 @@ _LEAST_SQUARE = 1e-12
 _BATCH_IMAGES = 100
 _TENSORS = ("latents", "precision", "contrast", "mask", "everything")
 _MOST_KEPT_BYTES = 500_000_000
-_BYTES_PER_POINT = 12
 
 HalfMaps = tuple[Tensor, Tensor]
 # rotations (n, 3, 3), CTF · data (n, P) complex64 and CTF² (n, P)
@@ -122,7 +121,7 @@ class KernelRegression:
     @cached_property
     def _kept(self) -> Weighted | None:
         """All images as they are inserted, which saves reading them for every map; None where memory may be short."""
-        if len(self.particles) * len(self._points) * _BYTES_PER_POINT > kept_bytes(self.device, _MOST_KEPT_BYTES):
+        if not may_be_kept(len(self.particles), self._points, _MOST_KEPT_BYTES):
             return None
         rotations, data, weight = zip(*self._read(np.arange(len(self.particles))), strict=True)
         return torch.cat(rotations), torch.cat(data), torch.cat(weight)
