@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.neighbors import KNeighborsRegressor
 
 from cryoarena.benchmark.run_cell import run_method
 from cryoarena.datasets.realism import Realism
@@ -56,14 +58,45 @@ def test_classes_are_the_conformations(dataset: tuple[ParticleSet, Truth]) -> No
     assert np.mean(of_classes) > np.mean(of_consensus) + 0.1
 
 
-def test_latents_are_as_far_apart_as_maps(dataset: tuple[ParticleSet, Truth]) -> None:
+def test_latents_of_classes_are_as_far_apart_as_their_maps(dataset: tuple[ParticleSet, Truth]) -> None:
     particles, _ = dataset
-    found = classify(particles.subset(np.arange(200)), 4, 3)
+    fitted = classify(particles.subset(np.arange(200)), 4, 3)
+    np.testing.assert_array_equal(fitted.volumes_at(fitted.representatives), fitted.maps)
+    found = Class3dReconstruction(fitted.maps, fitted.posterior, [])
     maps = found.volumes_at(found.representatives)
     np.testing.assert_array_equal(maps, found.maps)
     between_maps = np.linalg.norm((maps[:, None] - maps).reshape(4, 4, -1), axis=2)
     between_latents = np.linalg.norm(found.representatives[:, None] - found.representatives, axis=2)
     np.testing.assert_allclose(between_latents, between_maps, rtol=1e-3, atol=1e-3 * between_maps.max())
+    np.testing.assert_allclose(found.embedding, found.posterior @ found.representatives, rtol=1e-5)
+
+
+def test_latents_tell_of_the_place_within_a_class(dataset: tuple[ParticleSet, Truth]) -> None:
+    particles, truth = dataset
+    found = classify(particles, 3)
+    place = truth.conformation / truth.conformation.max() * 2 * np.pi
+    for cv in (np.sin(place), np.cos(place)):
+        of_latents, of_classes = (
+            cross_val_score(KNeighborsRegressor(20), features, cv, cv=KFold(5, shuffle=True, random_state=0)).mean()
+            for features in (found.embedding, found.posterior)
+        )
+        assert of_latents > of_classes + 0.05
+
+
+def test_the_map_between_two_classes_is_between_their_maps() -> None:
+    maps = np.random.default_rng(0).normal(size=(3, 8, 8, 8)).astype(np.float32)
+    found = Class3dReconstruction(maps, np.eye(3, dtype=np.float32), [])
+    between = 0.7 * found.representatives[:1] + 0.3 * found.representatives[1:2]
+    np.testing.assert_allclose(found.volumes_at(between)[0], 0.7 * maps[0] + 0.3 * maps[1], atol=1e-4)
+
+
+def test_an_empty_class_takes_no_image_from_others() -> None:
+    maps = np.stack([np.full((4, 4, 4), value, np.float32) for value in (-1, 0.1, 1)])
+    posterior = np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+    found = Class3dReconstruction(maps, posterior, [], np.array([[-2.0], [2.0]], np.float32))
+    near_empty = found.representatives[1:2] + 0.01
+    assert abs(found.volumes_at(near_empty)[0] - maps[1]).min() > 0.05
+    np.testing.assert_array_equal(found.volumes_at(found.representatives), maps)
 
 
 class Interrupted(Exception):

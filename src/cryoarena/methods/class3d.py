@@ -1,14 +1,12 @@
 """3-D classification with fixed poses: expectation maximisation over the maps of K classes."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from cryoarena.errors import UserError
@@ -16,9 +14,11 @@ from cryoarena.files import read_json, write_json
 from cryoarena.methods.band_images import BandImages, by_view
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.checkpoint import State
+from cryoarena.methods.class_latents import class_latents
 from cryoarena.methods.class_maps import class_maps, consensus_of, mean_power
 from cryoarena.methods.class_posteriors import expect
 from cryoarena.methods.half_sets import half_sets
+from cryoarena.methods.latent_mixture import clusters
 from cryoarena.methods.latent_sketch import latent_sketch
 from cryoarena.methods.principal_coordinates import principal_coordinates
 from cryoarena.particles.particle_set import ParticleSet
@@ -36,7 +36,10 @@ _LEAST_RADIUS = 4.0
 # of the largest of a shell: images without noise
 _LEAST_NOISE = 1e-6
 _SKETCH_COMPONENTS = 8
-_KMEANS_STARTS, _KMEANS_ITERATIONS = 10, 30
+# of the strongest axis of the classes; along weaker ones maps between classes are not made
+_LEAST_STRENGTH = 1e-2
+# A class of less is empty.
+_LEAST_IMAGES = 0.5
 # of an equal share: a class with fewer images is given a part of the largest
 _EMPTY = 0.02
 
@@ -58,34 +61,59 @@ class Class3dOptions:
 
 
 class Class3dReconstruction(Reconstruction):
-    """Maps of classes and the probability of each class for each image.
+    """Maps of classes, the probability of each class for each image, and the place of each image among the classes.
 
     The latent of a class are the principal coordinates of its map, so that distances of latents are distances of maps;
-    the latent of an image is the mean over its classes.
+    where nothing else is known of an image, its latent is the mean over its classes.
     """
 
     posterior: NDArray[np.float32]
 
     def __init__(
-        self, maps: NDArray[np.float32], posterior: NDArray[np.float32], history: list[dict[str, float]]
+        self,
+        maps: NDArray[np.float32],
+        posterior: NDArray[np.float32],
+        history: list[dict[str, float]],
+        embedding: NDArray[np.float32] | None = None,
     ) -> None:
-        """Hold the maps (K, D, D, D) and posteriors (N, K)."""
+        """Hold maps (K, D, D, D), posteriors (N, K) and latents (N, q); `representatives` are those of the classes."""
         self.maps = maps
         self.posterior = posterior
         self.history = history
-        self.representatives = principal_coordinates(maps)
-        self.embedding = np.asarray(posterior @ self.representatives, np.float32)
+        coordinates = principal_coordinates(maps)
+        self._to_classes = np.linalg.pinv(coordinates, rcond=_LEAST_STRENGTH)
+        if embedding is None:
+            self.embedding = np.asarray(posterior @ coordinates, np.float32)
+            self.representatives = coordinates
+        else:
+            self.embedding = embedding
+            self._to_classes = self._to_classes[: embedding.shape[1]]
+            self.representatives = _centres(embedding, posterior, coordinates[:, : embedding.shape[1]])
 
     def volumes_at(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the map of the nearest class for every latent."""
-        nearest = np.linalg.norm(latents[:, None] - self.representatives, axis=2).argmin(axis=1)
-        return np.asarray(self.maps[nearest])
+        """Return the map of the nearest class for every latent, moved along the axes of the classes to the latent."""
+        distance = np.linalg.norm(latents[:, None] - self.representatives, axis=2)
+        # The map of an empty class is that of its own latent, not of those around.
+        empty = self.posterior.sum(axis=0) < _LEAST_IMAGES
+        nearest = np.where(empty & (distance > 0), np.inf, distance).argmin(axis=1)
+        mixed = np.eye(len(self.maps))[nearest] + (latents - self.representatives[nearest]) @ self._to_classes
+        return np.asarray(np.tensordot(mixed.astype(np.float32), self.maps, axes=1))
 
     def save(self, folder: Path) -> None:
-        """Write maps, posteriors and history."""
+        """Write maps, posteriors, latents and history."""
         np.save(folder / "maps.npy", self.maps)
         np.save(folder / "posterior.npy", self.posterior)
+        np.save(folder / "latents.npy", self.embedding)
         write_json(folder / "history.json", self.history)
+
+
+def _centres(
+    embedding: NDArray[np.float32], posterior: NDArray[np.float32], coordinates: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the mean latent (K, q) of the images of each class; those of an empty class are its coordinates."""
+    count = posterior.sum(axis=0)[:, None]
+    means = posterior.T @ embedding / count.clip(min=_LEAST_IMAGES)
+    return np.asarray(np.where(count < _LEAST_IMAGES, coordinates, means), np.float32)
 
 
 @method
@@ -125,14 +153,13 @@ class Class3d(Method[Class3dOptions]):
             history.append(numbers)
             run.checkpoint.save(state.as_arrays(), history)
             run.progress(len(history), options.iterations, f"|k| <= {state.radius:.0f}")
-        maps, posterior = classification.finish(state)
-        return Class3dReconstruction(maps, posterior, history)
+        maps, posterior, latents = classification.finish(state)
+        return Class3dReconstruction(maps, posterior, history, latents)
 
     def load(self, folder: Path, particles: ParticleSet) -> Class3dReconstruction:
         """Read a saved classification."""
-        return Class3dReconstruction(
-            np.load(folder / "maps.npy"), np.load(folder / "posterior.npy"), read_json(folder / "history.json")
-        )
+        maps, posterior, latents = (np.load(folder / f"{name}.npy") for name in ("maps", "posterior", "latents"))
+        return Class3dReconstruction(maps, posterior, read_json(folder / "history.json"), latents)
 
 
 @dataclass(frozen=True)
@@ -243,32 +270,19 @@ class _Classification:
         }
         return _State(posterior, noise, state.latents, radius, settled), numbers
 
-    def finish(self, state: _State) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return maps (K, D, D, D) of the whole band and posteriors (N, K) in the order of the particles."""
+    def finish(self, state: _State) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Return maps (K, D, D, D) of the whole band, and of the particles posteriors (N, K) and latents (N, q)."""
         images = self._images
         maps = class_maps(images, state.posterior, self._half_set, self._consensus.cropped(images)).maps
-        posterior = np.empty(state.posterior.shape, np.float32)
-        posterior[self._order] = state.posterior.cpu().numpy()
-        return as_volume(maps), posterior
+        latents = class_latents(images, maps, principal_coordinates(as_volume(maps)), state.posterior, state.noise)
+        by_particle = np.argsort(self._order)
+        return as_volume(maps), as_volume(state.posterior)[by_particle], as_volume(latents)[by_particle]
 
     def _at(self, radius: float) -> BandImages:
         """Return the images up to a radius; those of the last one asked for are kept."""
         if radius != self._band.grid.radius:
             self._band = self._images.narrowed(radius)
         return self._band
-
-
-def clusters(latents: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
-    """Return (N,) clusters of latents (N, q) by k-means: the tightest of ten that start from other centres."""
-    rng = np.random.default_rng(seed)
-    tried = []
-    for _ in range(_KMEANS_STARTS):
-        with warnings.catch_warnings():
-            # of empty clusters: the first iteration fills their classes
-            warnings.simplefilter("ignore", UserWarning)
-            centres, labels = kmeans2(latents, n_clusters, _KMEANS_ITERATIONS, minit="++", rng=rng)
-        tried.append((float(((latents - centres[labels]) ** 2).sum()), labels.astype(np.int64)))
-    return min(tried, key=lambda found: found[0])[1]
 
 
 def merge(before: Tensor, after: Tensor) -> Tensor:

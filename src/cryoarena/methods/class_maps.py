@@ -11,7 +11,7 @@ from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.volumes.filters import fourier_crop_volume
-from cryoarena.volumes.slicing import OVERSAMPLING, FourierGrid
+from cryoarena.volumes.slicing import FourierGrid
 
 # A class does not see an image that belongs to it with a smaller probability.
 _LEAST_POSTERIOR = 1e-3
@@ -135,7 +135,6 @@ def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Ite
     """Yield every class with the sums of both half-sets, as many at once as memory allows."""
     grid = images.grid
     n_classes = posterior.shape[1]
-    voxels = torch.bincount(grid.shells(), minlength=images.n_shells)[: images.n_shells]
     at_once = max(1, _BYTES_AT_ONCE // (2 * 3 * 4 * grid.size))
     for start in range(0, n_classes, at_once):
         classes = range(start, min(start + at_once, n_classes))
@@ -146,8 +145,7 @@ def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Ite
         for batch in images.batches(None if len(rows) == images.count else rows):
             here = torch.as_tensor(batch.rows, device=grid.device)
             data, weight = batch.ctf * batch.data, batch.ctf**2
-            # What all voxels of a shell receive, counted as `complete` counts it.
-            received = images.shell_sums(weight) * OVERSAMPLING**3 / voxels
+            received = grid.per_voxel(images.shell_sums(weight))
             for k, half in itertools.product(classes, range(2)):
                 chosen = torch.nonzero(seen[here, k - start] & (half_set[here] == half))[:, 0]
                 if len(chosen):

@@ -19,6 +19,7 @@ from cryoarena.methods.checkpoint import History
 from cryoarena.methods.covariance_subspace import columns_model
 from cryoarena.methods.half_sets import accumulate_halves, half_sets
 from cryoarena.methods.kernel_regression import KernelRegression
+from cryoarena.methods.latent_mixture import mixture_of_clusters
 from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.ppca_model import PpcaModel
 from cryoarena.methods.ppca_steps import embed, has_stalled, iterate, principal_turn, told
@@ -26,7 +27,7 @@ from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import as_volume
 
-_ARRAYS = ("latents", "precision", "contrast", "half_set", "mask", "everything")
+_ARRAYS = ("embedding", "latents", "precision", "contrast", "half_set", "mask", "everything")
 _SHOWN_AXES = 3
 
 
@@ -54,9 +55,11 @@ class CovarianceReconstruction(Reconstruction):
     Latents are scaled so that their Euclidean distance is the L2 distance of the maps along the principal volumes.
     """
 
-    def __init__(self, regression: KernelRegression, history: list[dict[str, float]]) -> None:
-        """Hold what maps are regressed from."""
-        self.embedding = regression.latents.cpu().numpy()
+    def __init__(
+        self, regression: KernelRegression, embedding: NDArray[np.float32], history: list[dict[str, float]]
+    ) -> None:
+        """Hold what maps are regressed from, and latents (N, q) under a mixture."""
+        self.embedding = embedding
         self.posterior = None
         self.history = history
         self.representatives = _along_axes(self.embedding)
@@ -69,12 +72,14 @@ class CovarianceReconstruction(Reconstruction):
 
     def on_device(self, device: str) -> "CovarianceReconstruction":
         """Return the same whose maps are regressed on a device of torch."""
-        return CovarianceReconstruction(self._regression.on_device(torch.device(device)), self.history)
+        regression = self._regression.on_device(torch.device(device))
+        return CovarianceReconstruction(regression, self.embedding, self.history)
 
     def save(self, folder: Path) -> None:
         """Write latents, their precisions, contrasts, half-sets, mask and consensus."""
         regression = self._regression
         arrays: dict[str, NDArray[Any]] = {
+            "embedding": self.embedding,
             "latents": as_volume(regression.latents),
             "precision": as_volume(regression.precision),
             "contrast": as_volume(regression.contrast),
@@ -153,6 +158,7 @@ class Covariance(Method[CovarianceOptions]):
         passes_done = passes - 1
         latents, covariance, contrast = embed(images, model, step)
         turn = principal_turn(model.volumes[1:])
+        embedding = as_volume(mixture_of_clusters(latents, covariance, run.seed)[0] @ turn)
         # Where images say nothing at all, the posterior still is the prior, whose variance is one.
         back = torch.linalg.inv(turn)
         regression = KernelRegression(
@@ -165,7 +171,7 @@ class Covariance(Method[CovarianceOptions]):
             everything,
             device,
         )
-        return CovarianceReconstruction(regression, history)
+        return CovarianceReconstruction(regression, embedding, history)
 
     def load(self, folder: Path, particles: ParticleSet) -> CovarianceReconstruction:
         """Read a saved result; its maps are regressed from the particles."""
@@ -181,7 +187,7 @@ class Covariance(Method[CovarianceOptions]):
             tensors["everything"],
             torch.device("cpu"),
         )
-        return CovarianceReconstruction(regression, read_json(folder / "history.json"))
+        return CovarianceReconstruction(regression, arrays["embedding"], read_json(folder / "history.json"))
 
 
 def _consensus(

@@ -10,34 +10,32 @@ difference from it, filtered locally by what the half-sets have in common (`loca
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from torch import Tensor
 
-from cryoarena.methods.backprojection import fsc_of_spectra, lightly_regularised
 from cryoarena.methods.batches import fourier_batches, may_be_kept
 from cryoarena.methods.local_wiener import lengths, local_wiener
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
 _BANDWIDTHS = 6
-# between two bandwidths
-_RINGS = 3
 _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
 _MOST_IMAGES, _MOST_FRACTION = 10_000, 0.5
 _LOWEST_BANDS = 4
 _LEAST_SQUARE = 1e-12
+# of the mean weight of a shell; keeps empty places finite
+_RIDGE = 0.1
 _BATCH_IMAGES = 100
 _TENSORS = ("latents", "precision", "contrast", "mask", "everything")
 _MOST_KEPT_BYTES = 500_000_000
 
 HalfMaps = tuple[Tensor, Tensor]
-# rotations (n, 3, 3), CTF · data (n, P) complex64 and CTF² (n, P)
-Weighted = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -79,28 +77,19 @@ class KernelRegression:
         offset = self.latents - latent
         square = torch.einsum("na,nab,nb->n", offset, self.precision, offset)
         order = torch.argsort(square)
-        box_px = self.particles.box_px
-        radius = box_px / 2 - 1
-        grid = FourierGrid(box_px, radius, self.device)
-        # The kernel 1 - d²/h² at any h follows from the sums without and with the factor d², which is taken to be the
-        # same for all images of a ring.
-        half_sums = [(grid.accumulator(1, 1), grid.accumulator(1, 1)) for _ in range(2)]
-        ring_sums = grid.accumulator(maps=1, weights=1)
+        grid = FourierGrid(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
+        # The kernel 1 - d²/h² at any h follows from the sums without and with the factor d².
+        plain, by_square = ([_Sums.none(grid, self._points) for _ in range(2)] for _ in range(2))
         maps, done = [], 0
         for count in _image_counts(len(order)):
-            for ring in torch.tensor_split(order[done:count], _RINGS):
-                rows = np.sort(ring.cpu().numpy())
-                for half, (plain, by_square) in enumerate(half_sums):
-                    of_half = rows[self.half_set[rows] == half]
-                    for rotations, data, weight in self._weighted(of_half):
-                        grid.insert(self._points, rotations, data, weight, ring_sums)
-                    if len(of_half):
-                        plain += ring_sums
-                        by_square.add_(ring_sums, alpha=float(square[of_half].mean()))
-                        ring_sums.zero_()
+            rows = np.sort(order[done:count].cpu().numpy())
+            for half in range(2):
+                for images in self._weighted(rows[self.half_set[rows] == half]):
+                    plain[half].add(images)
+                    by_square[half].add(images, square[images.rows, None])
             done = count
             over_square = 1 / max(float(square[order[count - 1]]), _LEAST_SQUARE)
-            half_a, half_b = (_half_map(grid, plain, by_square, over_square) for plain, by_square in half_sums)
+            half_a, half_b = (every.less(of, over_square).solved() for every, of in zip(plain, by_square, strict=True))
             maps.append((half_a, half_b))
         return maps
 
@@ -108,28 +97,74 @@ class KernelRegression:
     def _points(self) -> ImagePoints:
         return ImagePoints.within(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
 
-    def _weighted(self, rows: NDArray[np.int64]) -> Iterator[Weighted]:
+    def _weighted(self, rows: NDArray[np.int64]) -> Iterator["_Weighted"]:
         """Yield some images as they are inserted, in batches."""
         if self._kept is None:
             yield from self._read(rows)
             return
         for start in range(0, len(rows), _BATCH_IMAGES):
-            batch = torch.as_tensor(rows[start : start + _BATCH_IMAGES], device=self.device)
-            rotations, data, weight = (every[batch] for every in self._kept)
-            yield rotations, data, weight
+            yield self._kept.some(torch.as_tensor(rows[start : start + _BATCH_IMAGES], device=self.device))
 
     @cached_property
-    def _kept(self) -> Weighted | None:
+    def _kept(self) -> "_Weighted | None":
         """All images as they are inserted, which saves reading them for every map; None where memory may be short."""
         if not may_be_kept(len(self.particles), self._points, _MOST_KEPT_BYTES):
             return None
-        rotations, data, weight = zip(*self._read(np.arange(len(self.particles))), strict=True)
-        return torch.cat(rotations), torch.cat(data), torch.cat(weight)
+        return _Weighted.joined(list(self._read(np.arange(len(self.particles)))))
 
-    def _read(self, rows: NDArray[np.int64]) -> Iterator[Weighted]:
+    def _read(self, rows: NDArray[np.int64]) -> Iterator["_Weighted"]:
         for batch in fourier_batches(self.particles, self._points, rows, _BATCH_IMAGES):
-            contrast = self.contrast[torch.as_tensor(batch.rows, device=self.device), None]
-            yield batch.rotations, contrast * batch.ctf * batch.data, (contrast * batch.ctf) ** 2
+            here = torch.as_tensor(batch.rows, device=self.device)
+            contrast = self.contrast[here, None]
+            yield _Weighted(here, batch.rotations, contrast * batch.ctf * batch.data, (contrast * batch.ctf) ** 2)
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """Images: rows (n,), rotations (n, 3, 3), CTF · data (n, P) complex64 and CTF² (n, P)."""
+
+    rows: Tensor
+    rotations: Tensor
+    data: Tensor
+    weight: Tensor
+
+    @staticmethod
+    def joined(parts: list["_Weighted"]) -> "_Weighted":
+        return _Weighted(*(torch.cat([getattr(part, item.name) for part in parts]) for item in fields(_Weighted)))
+
+    def some(self, rows: Tensor) -> "_Weighted":
+        return _Weighted(*(getattr(self, item.name)[rows] for item in fields(_Weighted)))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Inserted images on a grid: Σ CTF·data and Σ CTF² (V, 3), and Σ CTF² of the points of each shell (S,)."""
+
+    grid: FourierGrid
+    points: ImagePoints
+    sums: Tensor
+    of_shell: Tensor
+
+    @staticmethod
+    def none(grid: FourierGrid, points: ImagePoints) -> "_Sums":
+        n_shells = int(points.shell.max()) + 1
+        return _Sums(grid, points, grid.accumulator(1, 1), torch.zeros(n_shells, device=grid.device))
+
+    def add(self, images: _Weighted, factor: Tensor | None = None) -> None:
+        """Insert images times a factor (n, 1)."""
+        self.grid.insert(self.points, images.rotations, images.data, images.weight, self.sums, factor, factor)
+        weight = images.weight.sum(dim=0) if factor is None else (factor * images.weight).sum(dim=0)
+        self.of_shell.index_add_(0, self.points.shell, weight)
+
+    def less(self, other: "_Sums", factor: float) -> "_Sums":
+        """Return these sums less a multiple of others."""
+        sums = torch.sub(self.sums, other.sums, alpha=factor)
+        return _Sums(self.grid, self.points, sums, self.of_shell - factor * other.of_shell)
+
+    def solved(self) -> Tensor:
+        """Return the map (D, D, D) with a small ridge."""
+        ridge = _RIDGE * self.grid.per_voxel(self.of_shell) + 1e-12
+        return self.grid.to_volumes(self.grid.quotient(self.sums, ridge))[0]
 
 
 def _image_counts(n: int) -> list[int]:
@@ -137,12 +172,6 @@ def _image_counts(n: int) -> list[int]:
     most = max(1, int(min(_MOST_IMAGES, _MOST_FRACTION * n)))
     fewest = min(most, int(max(_FEWEST_IMAGES, _FEWEST_FRACTION * n)))
     return sorted({round(count) for count in np.geomspace(fewest, most, _BANDWIDTHS)})
-
-
-def _half_map(grid: FourierGrid, plain: Tensor, by_square: Tensor, over_square: float) -> Tensor:
-    """Return the map for the kernel 1 - d² · over_square from a half-set's sums without and with the factor d²."""
-    data, weight = grid.complete(plain - over_square * by_square, maps=1)
-    return lightly_regularised(grid, data, weight[:, 0].clamp(min=0))[0]
 
 
 def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tensor:
@@ -154,28 +183,41 @@ def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tens
         mask: (D, D, D).
     """
     box_px = len(mask)
-    length = lengths(box_px, mask.device)
     spectra = [[torch.fft.rfftn(half * mask) for half in halves] for halves in candidates]
-    # What a Wiener filter leaves of a half-map, by shell.
-    gains = [fsc_of_spectra(a[None], b[None]) for a, b in spectra]
-    found = [torch.zeros_like(mask) for _ in range(2)]
+    found = [torch.zeros_like(spectrum) for spectrum in spectra[0]]
     centres = _band_centres(box_px)
     for number, centre in enumerate(centres):
-        band = _band(length, centres, number)
+        # A band is looked at in as few voxels as its squares need: what they alias to, the blur takes away.
+        highest = centres[number + 1] if number + 1 < len(centres) else box_px
+        few_px = min(box_px, 2 * next_fast_len(math.ceil(1.5 * highest)))
+        kept = _lowest(box_px, few_px, mask.device)
+        length = lengths(few_px, mask.device)
+        band = _band(length, centres, number) * (few_px / box_px) ** 3
         blur = torch.exp(-2 * (math.pi * length / max(centre, _LOWEST_BANDS)) ** 2)
-        shell = min(round(centre), box_px // 2 - 1)
-        references = [torch.fft.irfftn(half * band, s=mask.shape) for half in spectra[0]]
-        best, chosen = torch.full_like(mask, math.inf), references
-        for halves, gain in zip(spectra, gains, strict=True):
-            maps = [torch.fft.irfftn(half * band, s=mask.shape) for half in halves]
-            power = (gain[shell] * maps[0] - references[1]) ** 2 + (gain[shell] * maps[1] - references[0]) ** 2
-            error = torch.fft.irfftn(torch.fft.rfftn(power) * blur, s=mask.shape)
-            chosen = [torch.where(error < best, new, old) for new, old in zip(maps, chosen, strict=True)]
+        shape = (few_px,) * 3
+        references: list[Tensor] = []
+        chosen: list[Tensor] = []
+        best = torch.full(shape, math.inf, device=mask.device)
+        for halves in spectra:
+            maps = [torch.fft.irfftn(half[kept] * band, s=shape) for half in halves]
+            references = references or maps
+            # What a Wiener filter leaves of a half-map.
+            gain = torch.cosine_similarity(maps[0].reshape(-1), maps[1].reshape(-1), dim=0).clamp(min=0)
+            power = (gain * maps[0] - references[1]) ** 2 + (gain * maps[1] - references[0]) ** 2
+            error = torch.fft.irfftn(torch.fft.rfftn(power) * blur, s=shape)
+            chosen = [torch.where(error < best, new, old) for new, old in zip(maps, chosen or maps, strict=True)]
             best = torch.minimum(error, best)
-        found = [total + part for total, part in zip(found, chosen, strict=True)]
+        for total, part in zip(found, chosen, strict=True):
+            total[kept] += torch.fft.rfftn(part) * (box_px / few_px) ** 3
     one = torch.ones(1, device=mask.device)
-    half_a, half_b = ((half - consensus * mask)[None] for half in found)
+    half_a, half_b = ((torch.fft.irfftn(half, s=mask.shape) - consensus * mask)[None] for half in found)
     return (consensus + local_wiener(half_a, half_b, one, one, mask).maps[0]) * mask
+
+
+def _lowest(box_px: int, few_px: int, device: torch.device) -> tuple[Tensor, Tensor, slice]:
+    """Return where a spectrum (D, D, D/2 + 1) has the frequencies of a box of fewer voxels."""
+    k = torch.fft.fftfreq(few_px, 1 / few_px, device=device).long() % box_px
+    return k[:, None], k[None], slice(few_px // 2 + 1)
 
 
 def _band_centres(box_px: int) -> list[float]:

@@ -10,6 +10,7 @@ from cryoarena.errors import UserError
 from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.base import Method, MethodCard, Run, method
 from cryoarena.methods.checkpoint import History
+from cryoarena.methods.latent_mixture import mixture_of_clusters
 from cryoarena.methods.linear_reconstruction import LinearReconstruction
 from cryoarena.methods.ppca_model import PpcaModel, start_model
 from cryoarena.methods.ppca_steps import embed, has_stalled, iterate, told
@@ -87,6 +88,7 @@ class Ppca(Method[PpcaOptions]):
             model,
             lambda n: run.progress(total - len(particles) + n, total, "latents"),
         )
+        latents, covariance = mixture_of_clusters(latents, covariance, run.seed)
         return _principal_axes(model, latents, covariance, contrast, history)
 
     def load(self, folder: Path, particles: ParticleSet) -> LinearReconstruction:

@@ -118,6 +118,19 @@ class FourierGrid:
         z, y, x = torch.meshgrid(axis, axis, axis[self.reach :], indexing="ij")
         return torch.round(torch.sqrt(x**2 + y**2 + z**2) / self.oversampling).long().reshape(-1)
 
+    def per_voxel(self, of_shell: Tensor) -> Tensor:
+        """Return the mean weight that a voxel of a shell receives, counted as in `complete`; (…, S).
+
+        Args:
+            of_shell: (…, S) weights inserted, summed over shells.
+        """
+        return of_shell * self.oversampling**3 / self._voxels[: of_shell.shape[-1]]
+
+    @cached_property
+    def _voxels(self) -> Tensor:
+        """Count the voxels of every shell."""
+        return torch.bincount(self._shells)
+
     @cached_property
     def _outside(self) -> Tensor:
         """Return whether a voxel is in a shell beyond the radius; (V,)."""
