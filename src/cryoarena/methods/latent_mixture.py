@@ -23,7 +23,7 @@ _LEARNT_FROM = 20_000
 _ITERATIONS = 60
 # in log-likelihood per image
 _STALLED = 2e-3
-_NUMBERS_AT_ONCE = 4_000_000
+_NUMBERS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
