@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from cryoarena.imaging.poses import random_poses
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, soft_sphere
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, shell_means, soft_sphere
 
 BOX_PX, SIGMA_PX = 32, 1.8
 CPU = torch.device("cpu")
@@ -153,6 +153,21 @@ def test_many_clean_slices_give_the_map_back() -> None:
     assert torch.linalg.norm(volume - truth) < 0.05 * torch.linalg.norm(truth)
     mirrored = torch.flip(volume, dims=(0,)).roll(1, dims=0)
     assert torch.linalg.norm(mirrored - truth) > 0.5 * torch.linalg.norm(truth)
+
+
+def test_the_mean_weight_of_a_voxel_follows_from_what_its_shell_receives() -> None:
+    rotations = random_poses(300, 0.0, np.random.default_rng(3)).rotation_object_to_image
+    grid = FourierGrid(BOX_PX, BOX_PX / 2 - 1, CPU)
+    points = ImagePoints.within(BOX_PX, BOX_PX / 2 - 1, CPU)
+    weight = (1 + points.shell).float().expand(len(rotations), -1)
+    into = grid.accumulator(maps=1, weights=1)
+    grid.insert(points, torch.from_numpy(rotations), torch.zeros(weight.shape, dtype=torch.complex64), weight, into)
+    of_shell = torch.bincount(points.shell, weight.sum(dim=0)).float()
+    found = shell_means(grid.complete(into, maps=1)[1][:, 0], grid.shells(), len(of_shell))
+    ratio = (grid.per_voxel(of_shell) / found)[3:-1]
+    # Rings of an image and shells of the grid hold whole numbers of points, and interpolation reaches the next shells.
+    assert (ratio - 1).abs().max() < 0.25
+    assert abs(float(ratio.mean()) - 1) < 0.08
 
 
 def test_soft_sphere_is_one_inside_and_zero_outside() -> None:

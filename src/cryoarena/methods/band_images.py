@@ -14,6 +14,7 @@ from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints
 
 _KEPT_BYTES = 1_500_000_000
+_BATCH_IMAGES = 500
 # Large batches of what is kept: the fewer they are, the longer a grid stays in the cache.
 _BATCH_BYTES = 64_000_000
 
@@ -22,21 +23,22 @@ class BandImages:
     """The coefficients |k| <= radius of some particles, with the grid that holds maps of that band.
 
     Iterative methods read the same images many times; those of a low band fit in memory even when the stack does not.
+    Images that are read once are not kept.
 
     Attributes:
         grid: of maps, of the same extent as the images but of the fewest voxels that hold the band.
         points: of images.
     """
 
-    def __init__(self, particles: ParticleSet, radius: float, device: torch.device, batch_images: int = 500) -> None:
+    def __init__(self, particles: ParticleSet, radius: float, device: torch.device, read_once: bool = False) -> None:
         """Prepare the band; nothing is read yet. Maps of a low band have as few voxels as it needs."""
         box_px = min(particles.box_px, 2 * (math.floor(radius) + 2))
         self.grid = FourierGrid(box_px, radius, device)
         self.points = ImagePoints.within(particles.box_px, radius, device)
         self._particles = particles
-        self._batch_images = batch_images
+        self._read_once = read_once
         self._kept: _Coefficients | None = None
-        self._fits = may_be_kept(len(particles), self.points, _KEPT_BYTES)
+        self._fits = not read_once and may_be_kept(len(particles), self.points, _KEPT_BYTES)
         self._of_shell = torch.nn.functional.one_hot(self.points.shell).float()
 
     @property
@@ -53,7 +55,7 @@ class BandImages:
         """Return the same images in another band, of which nothing is read yet."""
         if radius == self.grid.radius:
             return self
-        return BandImages(self._particles, radius, self.points.kx.device, self._batch_images)
+        return BandImages(self._particles, radius, self.points.kx.device, self._read_once)
 
     def narrowed(self, radius: float) -> "BandImages":
         """Return the same images in a lower band, without reading them again where they are kept."""
@@ -69,11 +71,11 @@ class BandImages:
         """Yield some particles, or all, in the order given."""
         wanted = np.arange(len(self._particles)) if rows is None else rows
         if not self._fits:
-            yield from fourier_batches(self._particles, self.points, wanted, self._batch_images)
+            yield from fourier_batches(self._particles, self.points, wanted, _BATCH_IMAGES)
             return
         if self._kept is None:
             self._kept = self._read()
-        at_once = max(self._batch_images, _BATCH_BYTES // (BYTES_PER_POINT * len(self.points)))
+        at_once = max(_BATCH_IMAGES, _BATCH_BYTES // (BYTES_PER_POINT * len(self.points)))
         for start in range(0, len(wanted), at_once):
             batch = wanted[start : start + at_once]
             here = slice(start, start + len(batch)) if rows is None else torch.as_tensor(batch)
@@ -86,7 +88,7 @@ class BandImages:
             torch.empty((n, len(self.points)), device=device),
             torch.empty((n, 3, 3), device=device),
         )
-        for batch in fourier_batches(self._particles, self.points, batch_images=self._batch_images):
+        for batch in fourier_batches(self._particles, self.points, batch_images=_BATCH_IMAGES):
             here = slice(int(batch.rows[0]), int(batch.rows[-1]) + 1)
             kept.data[here], kept.ctf[here], kept.rotations[here] = batch.data, batch.ctf, batch.rotations
         return kept

@@ -274,7 +274,7 @@ class _Classification:
         """Return maps (K, D, D, D) of the whole band, and of the particles posteriors (N, K) and latents (N, q)."""
         images = self._images
         maps = class_maps(images, state.posterior, self._half_set, self._consensus.cropped(images)).maps
-        latents = class_latents(images, maps, principal_coordinates(as_volume(maps)), state.posterior, state.noise)
+        latents = class_latents(images, maps, state.posterior, state.noise)
         by_particle = np.argsort(self._order)
         return as_volume(maps), as_volume(state.posterior)[by_particle], as_volume(latents)[by_particle]
 

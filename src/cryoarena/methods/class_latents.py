@@ -2,21 +2,19 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.latent_mixture import LatentLikelihood, latent_mixture
-from cryoarena.volumes.slicing import ImagePoints
+from cryoarena.methods.principal_coordinates import principal_coordinates
+from cryoarena.volumes.slicing import ImagePoints, as_volume
 
 _MOST_AXES = 10
 # of the strongest axis
 _LEAST_STRENGTH = 1e-3
 
 
-def class_latents(
-    images: BandImages, maps: Tensor, coordinates: NDArray[np.float32], posterior: Tensor, noise: Tensor
-) -> Tensor:
+def class_latents(images: BandImages, maps: Tensor, posterior: Tensor, noise: Tensor) -> Tensor:
     """Return (N, q) latents along the first axes of the maps' principal coordinates.
 
     data = CTF · P(mean + Σ z_k axis_k) + noise, and z is of a mixture with a component for every class, which starts at
@@ -26,10 +24,10 @@ def class_latents(
     Args:
         images: N of the whole band.
         maps: (K, D, D, D).
-        coordinates: (K, K - 1) principal coordinates of the maps.
         posterior: (N, K).
         noise: (S,) variance per image coefficient.
     """
+    coordinates = principal_coordinates(as_volume(maps))
     strength = np.linalg.norm(coordinates, axis=0) / np.sqrt(len(coordinates))
     axes = np.flatnonzero(strength > _LEAST_STRENGTH * strength[0])[:_MOST_AXES]
     if not len(axes):
