@@ -1,11 +1,14 @@
 """Maps at a latent by kernel regression over images, with a bandwidth chosen per frequency band and neighbourhood.
 
-x(h) = argmin Σ_i K(d_i / h) |y_i - CTF · slice(x)|² / σ², where d_i is the distance of image i's latent from
+x(h) = argmin Σ_i K(d_i / h) |r_i - CTF · slice(x)|² / σ², where d_i is the distance of image i's latent from
 the one asked for in units of its posterior, and K is Epanechnikov's kernel (Gilles & Singer 2025,
-doi:10.1073/pnas.2419140122). A narrow kernel is noisy, a wide one mixes conformations. Each half-set's map
-at bandwidth h is compared with the other's at the narrowest, whose noise is independent and whose bias is least; in
-every band and neighbourhood the bandwidth with the smallest difference is taken. The map is the consensus plus the
-difference from it, filtered locally by what the half-sets have in common (`local_wiener`).
+doi:10.1073/pnas.2419140122). r_i is the image less the map of all images of its half-set: few images leave
+gaps between their slices, where a map of the images themselves would be too faint, and what is common to all
+conformations, much the greatest part, would tell bandwidths apart. A narrow kernel is noisy, a wide one mixes
+conformations. Each half-set's x(h) is correlated with the other's at the narrowest, whose noise is independent and
+whose bias is least; in every band and neighbourhood the bandwidth that correlates best is taken, or the widest where
+none correlates more than noise may. The map is the consensus plus x, filtered locally by what the half-sets have in
+common (`local_wiener`).
 """
 
 import math
@@ -20,7 +23,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from cryoarena.methods.batches import fourier_batches, may_be_kept
-from cryoarena.methods.local_wiener import lengths, local_wiener
+from cryoarena.methods.local_wiener import lengths, local_wiener, smoothed
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
@@ -29,6 +32,8 @@ _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
 _MOST_IMAGES, _MOST_FRACTION = 10_000, 0.5
 _LOWEST_BANDS = 4
 _LEAST_SQUARE = 1e-12
+# standard deviations of chance
+_SIGNIFICANT = 2.0
 # of the mean weight of a shell; keeps empty places finite
 _RIDGE = 0.1
 _BATCH_IMAGES = 100
@@ -69,17 +74,15 @@ class KernelRegression:
 
     def map_at(self, latent: Tensor) -> NDArray[np.float32]:
         """Return the map (D, D, D) at a latent (d,)."""
-        half_a, half_b, consensus = self.everything
-        return as_volume(best_of([*self._half_maps(latent), (half_a, half_b)], consensus, self.mask))
+        return as_volume(best_of(self._differences(latent), self.everything[2], self.mask))
 
-    def _half_maps(self, latent: Tensor) -> list[HalfMaps]:
-        """Return the maps of both half-sets at every bandwidth, the narrowest first."""
+    def _differences(self, latent: Tensor) -> list[HalfMaps]:
+        """Return how maps of both half-sets differ from those of all their images, the narrowest bandwidth first."""
         offset = self.latents - latent
         square = torch.einsum("na,nab,nb->n", offset, self.precision, offset)
         order = torch.argsort(square)
-        grid = FourierGrid(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
         # The kernel 1 - d²/h² at any h follows from the sums without and with the factor d².
-        plain, by_square = ([_Sums.none(grid, self._points) for _ in range(2)] for _ in range(2))
+        plain, by_square = ([_Sums.none(self._grid, self._points) for _ in range(2)] for _ in range(2))
         maps, done = [], 0
         for count in _image_counts(len(order)):
             rows = np.sort(order[done:count].cpu().numpy())
@@ -97,6 +100,10 @@ class KernelRegression:
     def _points(self) -> ImagePoints:
         return ImagePoints.within(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
 
+    @cached_property
+    def _grid(self) -> FourierGrid:
+        return FourierGrid(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
+
     def _weighted(self, rows: NDArray[np.int64]) -> Iterator["_Weighted"]:
         """Yield some images as they are inserted, in batches."""
         if self._kept is None:
@@ -113,15 +120,20 @@ class KernelRegression:
         return _Weighted.joined(list(self._read(np.arange(len(self.particles)))))
 
     def _read(self, rows: NDArray[np.int64]) -> Iterator["_Weighted"]:
+        halves = [self._grid.from_volumes(half[None]) for half in self.everything[:2]]
         for batch in fourier_batches(self.particles, self._points, rows, _BATCH_IMAGES):
             here = torch.as_tensor(batch.rows, device=self.device)
-            contrast = self.contrast[here, None]
-            yield _Weighted(here, batch.rotations, contrast * batch.ctf * batch.data, (contrast * batch.ctf) ** 2)
+            factor = self.contrast[here, None] * batch.ctf
+            residual = batch.data.clone()
+            for number, values in enumerate(halves):
+                own = torch.as_tensor(self.half_set[batch.rows] == number, device=self.device)
+                residual[own] -= factor[own] * self._grid.slices(values, self._points, batch.rotations[own])[:, :, 0]
+            yield _Weighted(here, batch.rotations, factor * residual, factor**2)
 
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Images: rows (n,), rotations (n, 3, 3), CTF · data (n, P) complex64 and CTF² (n, P)."""
+    """Images: rows (n,), rotations (n, 3, 3), CTF · residual (n, P) complex64 and CTF² (n, P)."""
 
     rows: Tensor
     rotations: Tensor
@@ -138,7 +150,7 @@ class _Weighted:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Inserted images on a grid: Σ CTF·data and Σ CTF² (V, 3), and Σ CTF² of the points of each shell (S,)."""
+    """Inserted images on a grid: Σ CTF·residual and Σ CTF² (V, 3), and Σ CTF² of the points of each shell (S,)."""
 
     grid: FourierGrid
     points: ImagePoints
@@ -178,8 +190,9 @@ def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tens
     """Return the map (D, D, D) of the best bandwidth in each band and neighbourhood, filtered locally.
 
     Args:
-        candidates: half-maps (D, D, D), not filtered, at each bandwidth, the narrowest first.
-        consensus: (D, D, D) what the map is shrunk to.
+        candidates: differences (D, D, D) of half-maps from those of all images, not filtered, at each bandwidth, the
+            narrowest first.
+        consensus: (D, D, D) map of all images.
         mask: (D, D, D).
     """
     box_px = len(mask)
@@ -187,31 +200,49 @@ def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tens
     found = [torch.zeros_like(spectrum) for spectrum in spectra[0]]
     centres = _band_centres(box_px)
     for number, centre in enumerate(centres):
-        # A band is looked at in as few voxels as its squares need: what they alias to, the blur takes away.
+        # A band is looked at in as few voxels as its products need: what they alias to, the blur takes away.
         highest = centres[number + 1] if number + 1 < len(centres) else box_px
         few_px = min(box_px, 2 * next_fast_len(math.ceil(1.5 * highest)))
         kept = _lowest(box_px, few_px, mask.device)
         length = lengths(few_px, mask.device)
-        band = _band(length, centres, number) * (few_px / box_px) ** 3
+        band = _band(length, centres, number)
         blur = torch.exp(-2 * (math.pi * length / max(centre, _LOWEST_BANDS)) ** 2)
-        shape = (few_px,) * 3
-        references: list[Tensor] = []
-        chosen: list[Tensor] = []
-        best = torch.full(shape, math.inf, device=mask.device)
-        for halves in spectra:
-            maps = [torch.fft.irfftn(half[kept] * band, s=shape) for half in halves]
-            references = references or maps
-            # What a Wiener filter leaves of a half-map.
-            gain = torch.cosine_similarity(maps[0].reshape(-1), maps[1].reshape(-1), dim=0).clamp(min=0)
-            power = (gain * maps[0] - references[1]) ** 2 + (gain * maps[1] - references[0]) ** 2
-            error = torch.fft.irfftn(torch.fft.rfftn(power) * blur, s=shape)
-            chosen = [torch.where(error < best, new, old) for new, old in zip(maps, chosen or maps, strict=True)]
-            best = torch.minimum(error, best)
-        for total, part in zip(found, chosen, strict=True):
-            total[kept] += torch.fft.rfftn(part) * (box_px / few_px) ** 3
+        scale = (few_px / box_px) ** 3
+        bands = [[torch.fft.irfftn(half[kept] * band * scale, s=(few_px,) * 3) for half in pair] for pair in spectra]
+        for total, part in zip(found, _most_alike(bands, blur, _SIGNIFICANT * _chance(band, blur)), strict=True):
+            total[kept] += torch.fft.rfftn(part) / scale
     one = torch.ones(1, device=mask.device)
-    half_a, half_b = ((torch.fft.irfftn(half, s=mask.shape) - consensus * mask)[None] for half in found)
+    half_a, half_b = (torch.fft.irfftn(half, s=mask.shape)[None] for half in found)
     return (consensus + local_wiener(half_a, half_b, one, one, mask).maps[0]) * mask
+
+
+def _most_alike(candidates: list[list[Tensor]], blur: Tensor, least: float) -> list[Tensor]:
+    """Return two half-maps made of those that, place by place, correlate best with the other half-map of the first.
+
+    Where no correlation is above the least, they are the last.
+    """
+    narrow_a, narrow_b = candidates[0]
+    power = smoothed(narrow_a**2 + narrow_b**2, blur).clamp(min=1e-30)
+    chosen = candidates[-1]
+    best = torch.full_like(power, least)
+    for half_a, half_b in reversed(candidates):
+        alike = smoothed(half_a * narrow_b + half_b * narrow_a, blur)
+        alike /= torch.sqrt(smoothed(half_a**2 + half_b**2, blur).clamp(min=1e-30) * power)
+        chosen = [torch.where(alike > best, new, old) for new, old in zip((half_a, half_b), chosen, strict=True)]
+        best = torch.maximum(alike, best)
+    return chosen
+
+
+def _chance(band: Tensor, blur: Tensor) -> float:
+    """Return the standard deviation of the correlation in a neighbourhood of two pairs of maps of noise in a band.
+
+    The product of two such maps is correlated over space as the square of their own correlation, r²: its variance after
+    the blur is Σ r² (blur ∗ blur).
+    """
+    shape = (len(band),) * 3
+    own = torch.fft.irfftn(band**2, s=shape)
+    spread = torch.fft.irfftn(blur**2, s=shape)
+    return float(torch.sqrt((spread * (own / own[0, 0, 0]) ** 2).sum().clamp(min=0) / 2))
 
 
 def _lowest(box_px: int, few_px: int, device: torch.device) -> tuple[Tensor, Tensor, slice]:

@@ -66,9 +66,9 @@ def local_wiener(half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Ten
             difference = a - b
             noise.addcmul_(difference, difference, value=of_a[k] * of_b[k] * of_weight[k] / pairs)
             together.append(a.mul_(of_a[k]).add_(b, alpha=of_b[k]))
-        signal = _smoothed(signal, smooth).clamp(min=0)
+        signal = smoothed(signal, smooth).clamp(min=0)
         # Of one unit of weight.
-        noise = _smoothed(noise, smooth).clamp(min=1e-30)
+        noise = smoothed(noise, smooth).clamp(min=1e-30)
         of_band = _window(shells, band, step)
         for k, whole in enumerate(together):
             passed = signal / torch.add(signal, noise, alpha=1 / of_weight[k])
@@ -95,9 +95,10 @@ def _gaussian(length: Tensor, deviation_px: float) -> Tensor:
     return torch.exp(-2 * (math.pi * deviation_px / box_px * length) ** 2)
 
 
-def _smoothed(volume: Tensor, transfer: Tensor) -> Tensor:
-    smoothed: Tensor = torch.fft.irfftn(torch.fft.rfftn(volume) * transfer, s=volume.shape)
-    return smoothed
+def smoothed(volume: Tensor, transfer: Tensor) -> Tensor:
+    """Return a volume (D, D, D) whose spectrum is multiplied by a transfer (D, D, D/2 + 1)."""
+    found: Tensor = torch.fft.irfftn(torch.fft.rfftn(volume) * transfer, s=volume.shape)
+    return found
 
 
 def _spectra(volumes: Tensor, mask: Tensor) -> Tensor:

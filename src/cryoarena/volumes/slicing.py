@@ -179,7 +179,7 @@ class FourierGrid:
         if self.device.type == "cpu":
             plane, turns = _as_numpy(self._plane(points)), _as_numpy(rotations)
             found = trilinear_cpu.slices(_as_numpy(values.reshape(self.size, -1)), self.shape, plane, turns)
-            return torch.view_as_complex(torch.from_numpy(found.reshape(*found.shape[:2], -1, 2)))
+            return torch.view_as_complex(torch.from_numpy(found.reshape(*found.shape[:2], values.shape[1], 2)))
         return self.slices_by_tensors(values, points, rotations)
 
     def slices_by_tensors(self, values: Tensor, points: ImagePoints, rotations: Tensor) -> Tensor:
@@ -187,8 +187,8 @@ class FourierGrid:
         corners, weights, sign = self.corners(points, rotations)
         table = values.reshape(self.size, -1)
         flat = torch.nn.functional.embedding_bag(corners, table, per_sample_weights=weights, mode="sum")
-        pairs = flat.reshape(len(corners), -1, 2) * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
-        return torch.view_as_complex(pairs.contiguous()).reshape(len(rotations), len(points), -1)
+        pairs = flat.reshape(len(corners), values.shape[1], 2) * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
+        return torch.view_as_complex(pairs.contiguous()).reshape(len(rotations), len(points), values.shape[1])
 
     def accumulator(self, maps: int, weights: int) -> Tensor:
         """Return an empty accumulator for `insert`: (V, 2 maps + weights) zeros."""
