@@ -187,8 +187,9 @@ class FourierGrid:
         corners, weights, sign = self.corners(points, rotations)
         table = values.reshape(self.size, -1)
         flat = torch.nn.functional.embedding_bag(corners, table, per_sample_weights=weights, mode="sum")
-        pairs = flat.reshape(len(corners), values.shape[1], 2) * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
-        return torch.view_as_complex(pairs.contiguous()).reshape(len(rotations), len(points), values.shape[1])
+        maps = values.shape[1]
+        pairs = flat.reshape(len(corners), maps, 2) * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
+        return torch.view_as_complex(pairs.contiguous()).reshape(len(rotations), len(points), maps)
 
     def accumulator(self, maps: int, weights: int) -> Tensor:
         """Return an empty accumulator for `insert`: (V, 2 maps + weights) zeros."""
