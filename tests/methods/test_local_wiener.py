@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cryoarena.methods.local_wiener import local_wiener
+from cryoarena.methods.local_wiener import chance, lengths, local_wiener, smoothed
 
 BOX_PX = 32
 
@@ -58,3 +58,22 @@ def test_halves_with_nothing_in_common_leave_nothing() -> None:
     filtered = local_wiener(a, b, torch.ones(4), torch.ones(4), torch.ones((BOX_PX,) * 3))
     assert float(filtered.maps.std()) < 0.15 * float(((a + b) / 2).std())
     assert float(filtered.correlation[2:].abs().max()) < 0.1
+
+
+def test_noise_of_one_map_is_let_through_less_where_signal_has_to_exceed_chance() -> None:
+    generator = torch.Generator().manual_seed(2)
+    a, b = torch.randn((2, 1, BOX_PX, BOX_PX, BOX_PX), generator=generator)
+    one, everywhere = torch.ones(1), torch.ones((BOX_PX,) * 3)
+    plain, strict = (local_wiener(a, b, one, one, everywhere, deviations=least).maps.std() for least in (0.0, 1.0))
+    assert float(strict) < 0.6 * float(plain)
+
+
+def test_chance_is_how_much_the_product_of_noise_scatters() -> None:
+    generator = torch.Generator().manual_seed(3)
+    length = lengths(BOX_PX, torch.device("cpu"))
+    window = (1 - (length - 8).abs() / 4).clamp(min=0)
+    blur = torch.exp(-2 * (torch.pi * 3 * length / BOX_PX) ** 2)
+    noise = torch.randn((2, 20, BOX_PX, BOX_PX, BOX_PX), generator=generator)
+    bands = torch.fft.irfftn(torch.fft.rfftn(noise, dim=(2, 3, 4)) * window, s=(BOX_PX,) * 3)
+    products = [smoothed(a * b, blur) for a, b in zip(*(bands / bands.std()), strict=True)]
+    assert chance(window, blur) == pytest.approx(float(torch.stack(products).std()), rel=0.1)

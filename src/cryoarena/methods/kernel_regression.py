@@ -23,7 +23,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from cryoarena.methods.batches import fourier_batches, may_be_kept
-from cryoarena.methods.local_wiener import lengths, local_wiener, smoothed
+from cryoarena.methods.local_wiener import chance, lengths, local_wiener, smoothed
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
@@ -209,11 +209,13 @@ def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tens
         blur = torch.exp(-2 * (math.pi * length / max(centre, _LOWEST_BANDS)) ** 2)
         scale = (few_px / box_px) ** 3
         bands = [[torch.fft.irfftn(half[kept] * band * scale, s=(few_px,) * 3) for half in pair] for pair in spectra]
-        for total, part in zip(found, _most_alike(bands, blur, _SIGNIFICANT * _chance(band, blur)), strict=True):
+        # Two pairs of half-maps are correlated.
+        least = _SIGNIFICANT * chance(band, blur) / math.sqrt(2)
+        for total, part in zip(found, _most_alike(bands, blur, least), strict=True):
             total[kept] += torch.fft.rfftn(part) / scale
     one = torch.ones(1, device=mask.device)
     half_a, half_b = (torch.fft.irfftn(half, s=mask.shape)[None] for half in found)
-    return (consensus + local_wiener(half_a, half_b, one, one, mask).maps[0]) * mask
+    return (consensus + local_wiener(half_a, half_b, one, one, mask, deviations=1.0).maps[0]) * mask
 
 
 def _most_alike(candidates: list[list[Tensor]], blur: Tensor, least: float) -> list[Tensor]:
@@ -231,18 +233,6 @@ def _most_alike(candidates: list[list[Tensor]], blur: Tensor, least: float) -> l
         chosen = [torch.where(alike > best, new, old) for new, old in zip((half_a, half_b), chosen, strict=True)]
         best = torch.maximum(alike, best)
     return chosen
-
-
-def _chance(band: Tensor, blur: Tensor) -> float:
-    """Return the standard deviation of the correlation in a neighbourhood of two pairs of maps of noise in a band.
-
-    The product of two such maps is correlated over space as the square of their own correlation, r²: its variance after
-    the blur is Σ r² (blur ∗ blur).
-    """
-    shape = (len(band),) * 3
-    own = torch.fft.irfftn(band**2, s=shape)
-    spread = torch.fft.irfftn(blur**2, s=shape)
-    return float(torch.sqrt((spread * (own / own[0, 0, 0]) ** 2).sum().clamp(min=0) / 2))
 
 
 def _lowest(box_px: int, few_px: int, device: torch.device) -> tuple[Tensor, Tensor, slice]:

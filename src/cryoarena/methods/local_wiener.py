@@ -28,7 +28,9 @@ class Filtered:
     correlation: Tensor
 
 
-def local_wiener(half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Tensor, mask: Tensor) -> Filtered:
+def local_wiener(
+    half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Tensor, mask: Tensor, deviations: float = 0.0
+) -> Filtered:
     """Filter K maps by signal / (signal + noise) of each voxel's neighbourhood in each of a few bands.
 
     Signal is the local covariance of half-maps, noise their local squared difference, as in the local FSC (Cardone
@@ -39,6 +41,8 @@ def local_wiener(half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Ten
         half_a, half_b: (K, D, D, D) half-maps.
         weight_a, weight_b: (K,) inverse noise variance of the half-maps, in any unit; 0 where there are no images.
         mask: (D, D, D) around the signal.
+        deviations: standard deviations of the covariance of noise that signal has to exceed, and is lowered by: where
+            half-maps hold no more than noise in most places, those where it agrees by chance would be let through.
     """
     box_px = mask.shape[-1]
     n_shells = box_px // 2
@@ -66,15 +70,32 @@ def local_wiener(half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Ten
             difference = a - b
             noise.addcmul_(difference, difference, value=of_a[k] * of_b[k] * of_weight[k] / pairs)
             together.append(a.mul_(of_a[k]).add_(b, alpha=of_b[k]))
-        signal = smoothed(signal, smooth).clamp(min=0)
         # Of one unit of weight.
         noise = smoothed(noise, smooth).clamp(min=1e-30)
+        signal = smoothed(signal, smooth)
+        if deviations:
+            signal -= deviations * chance(window, smooth) / math.sqrt(max(float(both.sum()), 1e-30)) * noise
+        signal.clamp_(min=0)
         of_band = _window(shells, band, step)
         for k, whole in enumerate(together):
             passed = signal / torch.add(signal, noise, alpha=1 / of_weight[k])
             maps[k].addcmul_(passed, whole)
             gain[k] += (passed * mask).mean() * of_band
     return Filtered(maps, gain, _correlation(spectra_a, spectra_b, both[:, None, None, None], length))
+
+
+def chance(window: Tensor, transfer: Tensor) -> float:
+    """Return the standard deviation of the smoothed product of two maps of noise in a band, whose variance is one.
+
+    The product is correlated over space as the square of the noise's own correlation, r²: its variance after
+    smoothing is Σ r² (kernel ∗ kernel).
+
+    Args:
+        window: (D, D, D/2 + 1) that noise is multiplied by.
+        transfer: (D, D, D/2 + 1) that the product is multiplied by.
+    """
+    own, kernels = (torch.fft.irfftn(factor**2, s=(len(window),) * 3) for factor in (window, transfer))
+    return math.sqrt(max(float((kernels * (own / own[0, 0, 0]) ** 2).sum()), 0.0))
 
 
 def lengths(box_px: int, device: torch.device) -> Tensor:
