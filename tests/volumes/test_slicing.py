@@ -56,6 +56,14 @@ def test_slices_are_projections() -> None:
     assert torch.linalg.norm(slices - expected) < 0.02 * torch.linalg.norm(expected)
 
 
+def test_no_images_have_no_slices() -> None:
+    grid = FourierGrid(BOX_PX, 12.0, CPU)
+    points = ImagePoints.within(BOX_PX, 12.0, CPU)
+    values, rotations = torch.zeros((grid.size, 2, 2)), torch.zeros((0, 3, 3))
+    for slices in (grid.slices, grid.slices_by_tensors):
+        assert slices(values, points, rotations).shape == (0, len(points), 2)
+
+
 def test_insertion_is_the_adjoint_of_slicing() -> None:
     generator = torch.Generator().manual_seed(0)
     rotations = torch.from_numpy(random_poses(4, 0.0, np.random.default_rng(1)).rotation_object_to_image)

@@ -104,6 +104,11 @@ class KernelRegression:
     def _grid(self) -> FourierGrid:
         return FourierGrid(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
 
+    @cached_property
+    def _half_values(self) -> list[Tensor]:
+        """Grid values of the map of all images of each half-set."""
+        return [self._grid.from_volumes(half[None]) for half in self.everything[:2]]
+
     def _weighted(self, rows: NDArray[np.int64]) -> Iterator["_Weighted"]:
         """Yield some images as they are inserted, in batches."""
         if self._kept is None:
@@ -120,12 +125,11 @@ class KernelRegression:
         return _Weighted.joined(list(self._read(np.arange(len(self.particles)))))
 
     def _read(self, rows: NDArray[np.int64]) -> Iterator["_Weighted"]:
-        halves = [self._grid.from_volumes(half[None]) for half in self.everything[:2]]
         for batch in fourier_batches(self.particles, self._points, rows, _BATCH_IMAGES):
             here = torch.as_tensor(batch.rows, device=self.device)
             factor = self.contrast[here, None] * batch.ctf
             residual = batch.data.clone()
-            for number, values in enumerate(halves):
+            for number, values in enumerate(self._half_values):
                 own = torch.as_tensor(self.half_set[batch.rows] == number, device=self.device)
                 residual[own] -= factor[own] * self._grid.slices(values, self._points, batch.rotations[own])[:, :, 0]
             yield _Weighted(here, batch.rotations, factor * residual, factor**2)
