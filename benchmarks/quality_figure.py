@@ -8,7 +8,7 @@ import pandas as pd
 
 from cryoarena.report.colours import METHOD_COLOURS_LIGHT
 
-SHOWN = ("FSC, moving", "FSC, mask", "R² of the CV", "ARI, classes", "ARI, latents")
+SHOWN = ("FSC, moving", "FSC, mask", "R² of the CV", "ARI, latents", "pMN (%)")
 
 
 def draw(scores: pd.DataFrame, path: Path) -> None:
