@@ -52,6 +52,18 @@ def test_a_map_without_images_is_empty_and_one_with_few_is_weaker(
     assert (filtered.gain[1] < 0.5 * filtered.gain[2]).all()
 
 
+def test_a_map_of_both_half_sets_is_filtered_by_what_these_have_in_common(
+    halves: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> None:
+    signal, a, b = halves
+    equal, everywhere = torch.ones(6), torch.ones((BOX_PX,) * 3)
+    mean = local_wiener(a, b, equal, equal, everywhere)
+    torch.testing.assert_close(local_wiener(a, b, equal, equal, everywhere, (a + b) / 2).maps, mean.maps)
+    clean = local_wiener(a, b, equal, equal, everywhere, signal)
+    torch.testing.assert_close(clean.gain, mean.gain)
+    assert (clean.maps - 2 / 3 * signal).std() < 0.2 * signal.std()
+
+
 def test_halves_with_nothing_in_common_leave_nothing() -> None:
     generator = torch.Generator().manual_seed(1)
     a, b = torch.randn((2, 4, BOX_PX, BOX_PX, BOX_PX), generator=generator)

@@ -80,6 +80,17 @@ def test_insertion_is_the_adjoint_of_slicing() -> None:
     assert float(into[:, 4].double().sum()) == pytest.approx(4 * len(points), rel=1e-5)
 
 
+def test_a_quotient_keeps_its_scale_where_there_is_weight_and_is_small_in_gaps() -> None:
+    grid = FourierGrid(BOX_PX, 14.0, CPU)
+    sums = grid.accumulator(1, 1) + torch.tensor([3.0, 0.0, 1.5])
+    gap = grid.size // 2 + 3
+    sums[gap] = torch.tensor([3e-3, 0.0, 1e-4])
+    found = grid.quotient(sums, torch.full((9,), 0.25 * 1.5 * grid.oversampling**3))[:, 0]
+    assert float(found[gap, 0]) == pytest.approx(3e-3 / (0.25 * 1.5))
+    found[gap] = torch.tensor([2.0, 0.0])
+    torch.testing.assert_close(found, torch.tensor([2.0, 0.0]).expand(grid.size, 2))
+
+
 def test_compiled_loops_and_tensor_operations_agree() -> None:
     generator = torch.Generator().manual_seed(0)
     rotations = torch.from_numpy(random_poses(5, 0.0, np.random.default_rng(1)).rotation_object_to_image)
@@ -97,8 +108,8 @@ def test_compiled_loops_and_tensor_operations_agree() -> None:
     grid.insert_by_tensors(points, rotations, data, weight, by_tensors, data_by, weight_by)
     torch.testing.assert_close(compiled, by_tensors, rtol=1e-4, atol=1e-4)
     sums, minus = compiled[:, [0, 1, 4]].contiguous(), torch.randn((grid.size, 2), generator=generator)
-    ridge = torch.rand(9, generator=generator)
-    torch.testing.assert_close(grid.quotient(sums, ridge, minus), grid.quotient_by_tensors(sums, ridge, minus))
+    least = torch.rand(9, generator=generator)
+    torch.testing.assert_close(grid.quotient(sums, least, minus), grid.quotient_by_tensors(sums, least, minus))
     ctf = torch.randn((5, len(points)), generator=generator)
     for compiled_products, products in (
         (grid.gram, grid.gram_by_tensors),

@@ -17,8 +17,8 @@ from cryoarena.volumes.slicing import FourierGrid
 _LEAST_POSTERIOR = 1e-3
 # What the accumulators of the classes treated at once may take.
 _BYTES_AT_ONCE = 1_200_000_000
-# of the mean weight of a shell
-_RIDGE = 0.1
+# of the mean weight of a shell; what has less is in a gap between slices
+_LEAST_WEIGHT = 0.25
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,10 @@ def consensus_of(images: BandImages, half_set: Tensor) -> Consensus:
     everyone = torch.ones((len(half_set), 1), device=grid.device)
     _, accumulated = next(_accumulated(images, everyone, half_set))
     halves = torch.cat([grid.to_volumes(half.solved(grid)) for half in accumulated])
+    whole = grid.to_volumes(accumulated[0].plus(accumulated[1]).solved(grid))
     mask = solvent_mask(halves[0], halves[1])
     weight_a, weight_b = (half.shell_weight.sum()[None] for half in accumulated)
-    return Consensus(halves, local_wiener(halves[:1], halves[1:], weight_a, weight_b, mask).maps[0], mask)
+    return Consensus(halves, local_wiener(halves[:1], halves[1:], weight_a, weight_b, mask, whole).maps[0], mask)
 
 
 def mean_power(images: BandImages) -> Tensor:
@@ -101,15 +102,19 @@ def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensu
     """
     grid = images.grid
     of_halves = [grid.from_volumes(half[None])[:, 0] for half in consensus.halves]
+    of_all = (of_halves[0] + of_halves[1]) / 2
     n_classes = posterior.shape[1]
     halves = torch.empty((2, n_classes, *consensus.map.shape), device=grid.device)
+    wholes = torch.empty_like(halves[0])
     weights = torch.empty((2, n_classes, images.n_shells), device=grid.device)
     for k, accumulated in _accumulated(images, posterior, half_set):
         for half, sums in enumerate(accumulated):
             weights[half, k] = sums.shell_weight
             halves[half, k] = grid.to_volumes(sums.solved(grid, of_halves[half]))[0]
+        # Where a half-set has a gap between its slices, the other may have none.
+        wholes[k] = grid.to_volumes(accumulated[0].plus(accumulated[1]).solved(grid, of_all))[0]
     weight_a, weight_b = weights.sum(dim=2)
-    filtered = local_wiener(halves[0], halves[1], weight_a, weight_b, consensus.mask)
+    filtered = local_wiener(halves[0], halves[1], weight_a, weight_b, consensus.mask, wholes)
     counts = posterior.sum(dim=0) + 1
     return ClassMaps(
         consensus.map + filtered.maps,
@@ -121,14 +126,18 @@ def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensu
 
 @dataclass(frozen=True)
 class _Sums:
-    """Images of a class and half-set, inserted: Σ r·CTF·y and Σ r·CTF² (V, 3), and means of these weights (S,)."""
+    """Images of a class, inserted: Σ r·CTF·y and Σ r·CTF² (V, 3), and means of these weights (S,)."""
 
     sums: Tensor
     shell_weight: Tensor
 
     def solved(self, grid: FourierGrid, minus: Tensor | None = None) -> Tensor:
-        """Return the map of the images less the slices of a map (V, 2), with a small ridge; (V, 1, 2)."""
-        return grid.quotient(self.sums, _RIDGE * self.shell_weight + 1e-12, minus)
+        """Return the map of the images less the slices of a map (V, 2); (V, 1, 2)."""
+        return grid.quotient(self.sums, (_LEAST_WEIGHT * self.shell_weight).clamp(min=1e-12), minus)
+
+    def plus(self, other: "_Sums") -> "_Sums":
+        """Return the sums over the images of both."""
+        return _Sums(self.sums + other.sums, self.shell_weight + other.shell_weight)
 
 
 def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Iterator[tuple[int, list[_Sums]]]:

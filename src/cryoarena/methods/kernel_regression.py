@@ -34,8 +34,8 @@ _LOWEST_BANDS = 4
 _LEAST_SQUARE = 1e-12
 # standard deviations of chance
 _SIGNIFICANT = 2.0
-# of the mean weight of a shell; keeps empty places finite
-_RIDGE = 0.1
+# of the mean weight of a shell; what has less is in a gap between slices
+_LEAST_WEIGHT = 0.25
 _BATCH_IMAGES = 100
 _TENSORS = ("latents", "precision", "contrast", "mask", "everything")
 _MOST_KEPT_BYTES = 500_000_000
@@ -178,9 +178,9 @@ class _Sums:
         return _Sums(self.grid, self.points, sums, self.of_shell - factor * other.of_shell)
 
     def solved(self) -> Tensor:
-        """Return the map (D, D, D) with a small ridge."""
-        ridge = _RIDGE * self.grid.per_voxel(self.of_shell) + 1e-12
-        return self.grid.to_volumes(self.grid.quotient(self.sums, ridge))[0]
+        """Return the map (D, D, D)."""
+        least = (_LEAST_WEIGHT * self.grid.per_voxel(self.of_shell)).clamp(min=1e-12)
+        return self.grid.to_volumes(self.grid.quotient(self.sums, least))[0]
 
 
 def _image_counts(n: int) -> list[int]:

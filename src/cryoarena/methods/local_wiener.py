@@ -29,7 +29,13 @@ class Filtered:
 
 
 def local_wiener(
-    half_a: Tensor, half_b: Tensor, weight_a: Tensor, weight_b: Tensor, mask: Tensor, deviations: float = 0.0
+    half_a: Tensor,
+    half_b: Tensor,
+    weight_a: Tensor,
+    weight_b: Tensor,
+    mask: Tensor,
+    whole: Tensor | None = None,
+    deviations: float = 0.0,
 ) -> Filtered:
     """Filter K maps by signal / (signal + noise) of each voxel's neighbourhood in each of a few bands.
 
@@ -41,6 +47,7 @@ def local_wiener(
         half_a, half_b: (K, D, D, D) half-maps.
         weight_a, weight_b: (K,) inverse noise variance of the half-maps, in any unit; 0 where there are no images.
         mask: (D, D, D) around the signal.
+        whole: (K, D, D, D) maps of both half-sets, which are filtered; by default means of the half-maps by weight.
         deviations: standard deviations of the covariance of noise that signal has to exceed, and is lowered by: where
             half-maps hold no more than noise in most places, those where it agrees by chance would be let through.
     """
@@ -56,6 +63,7 @@ def local_wiener(
     )
     pairs = max(1, int((both > 0).sum()))
     spectra_a, spectra_b = (_spectra(half, mask) for half in (half_a, half_b))
+    spectra = None if whole is None else _spectra(whole, mask)
     maps = torch.zeros_like(half_a)
     gain = torch.zeros((len(maps), n_shells), device=mask.device)
     for band in range(_BANDS + 1):
@@ -65,11 +73,14 @@ def local_wiener(
         together = []
         # Map by map: what one takes stays in the cache.
         for k in range(len(maps)):
-            a, b = (torch.fft.irfftn(spectra[k] * window, s=mask.shape) for spectra in (spectra_a, spectra_b))
+            a, b = (torch.fft.irfftn(each[k] * window, s=mask.shape) for each in (spectra_a, spectra_b))
             signal.addcmul_(a, b, value=of_pair[k])
             difference = a - b
             noise.addcmul_(difference, difference, value=of_a[k] * of_b[k] * of_weight[k] / pairs)
-            together.append(a.mul_(of_a[k]).add_(b, alpha=of_b[k]))
+            if spectra is None:
+                together.append(a.mul_(of_a[k]).add_(b, alpha=of_b[k]))
+            else:
+                together.append(torch.fft.irfftn(spectra[k] * window, s=mask.shape))
         # Of one unit of weight.
         noise = smoothed(noise, smooth).clamp(min=1e-30)
         signal = smoothed(signal, smooth)
@@ -77,9 +88,9 @@ def local_wiener(
             signal -= deviations * chance(window, smooth) / math.sqrt(max(float(both.sum()), 1e-30)) * noise
         signal.clamp_(min=0)
         of_band = _window(shells, band, step)
-        for k, whole in enumerate(together):
+        for k, unfiltered in enumerate(together):
             passed = signal / torch.add(signal, noise, alpha=1 / of_weight[k])
-            maps[k].addcmul_(passed, whole)
+            maps[k].addcmul_(passed, unfiltered)
             gain[k] += (passed * mask).mean() * of_band
     return Filtered(maps, gain, _correlation(spectra_a, spectra_b, both[:, None, None, None], length))
 

@@ -15,11 +15,11 @@ def quotient(
     nx: int,
     factor: Any,
     shells: Any,
-    ridge: Any,
+    least: Any,
     minus: Any,
     found: Any,
 ) -> None:
-    """Set `found` to (data - weight · minus) / (weight + ridge) of sums with a Hermitian x = 0 plane.
+    """Set `found` to (data - weight · minus) / max(weight, least) of sums with a Hermitian x = 0 plane.
 
     Args:
         thread, threads: for `in_threads`.
@@ -27,11 +27,11 @@ def quotient(
         side, nx: of the grid, whose origin is in the middle of z and y and at the beginning of x.
         factor: of the data and the weight.
         shells: (V,) number of the shell of a voxel.
-        ridge: (S,) by shell; voxels beyond have the last.
+        least: (S,) by shell; voxels beyond have the last.
         minus: (V, 2), or (0, 2) for none.
         found: (V, 2).
     """
-    last = len(ridge) - 1
+    last = len(least) - 1
     for z in range(thread, side, threads):
         for y in range(side):
             for x in range(nx):
@@ -46,5 +46,5 @@ def quotient(
                 if len(minus):
                     real -= weight * minus[v, 0]
                     imaginary -= weight * minus[v, 1]
-                over = np.float32(1) / (weight + ridge[min(shells[v], last)])
+                over = np.float32(1) / max(weight, least[min(shells[v], last)])
                 found[v, 0], found[v, 1] = over * real, over * imaginary

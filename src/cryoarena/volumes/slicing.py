@@ -339,30 +339,30 @@ class FourierGrid:
             _as_numpy(ctf),
         )
 
-    def quotient(self, accumulator: Tensor, ridge: Tensor, minus: Tensor | None = None) -> Tensor:
-        """Return (data - weight · minus) / (weight + ridge) of an accumulator of one map, as in `complete`; (V, 1, 2).
+    def quotient(self, accumulator: Tensor, least: Tensor, minus: Tensor | None = None) -> Tensor:
+        """Return (data - weight · minus) / max(weight, least), as in `complete`, of one map's accumulator; (V, 1, 2).
 
         Args:
             accumulator: (V, 3).
-            ridge: (S,) by shell; voxels beyond have the last.
+            least: (S,) by shell; voxels beyond have the last.
             minus: (V, 2) values of a map; none by default.
         """
         minus = accumulator.new_zeros((0, 2)) if minus is None else minus
         if self.device.type == "cpu":
             found = np.empty((self.size, 2), np.float32)
             factor = np.float32(self.oversampling**3)
-            sums, of_shell, subtracted = (_as_numpy(each) for each in (accumulator, ridge, minus))
+            sums, of_shell, subtracted = (_as_numpy(each) for each in (accumulator, least, minus))
             shells = self.shells().numpy()
             in_threads(quotient, sums, *self.shape[1:], factor, shells, of_shell, subtracted, found)
             return torch.from_numpy(found)[:, None]
-        return self.quotient_by_tensors(accumulator, ridge, minus)
+        return self.quotient_by_tensors(accumulator, least, minus)
 
-    def quotient_by_tensors(self, accumulator: Tensor, ridge: Tensor, minus: Tensor) -> Tensor:
+    def quotient_by_tensors(self, accumulator: Tensor, least: Tensor, minus: Tensor) -> Tensor:
         """Do what `quotient` does by tensor operations, on any device; `minus` may be of no voxel."""
         data, weight = self.complete(accumulator, maps=1)
         if len(minus):
             data = data - weight[:, :, None] * minus[:, None]
-        return data / (weight + ridge[self.shells().clamp(max=len(ridge) - 1), None])[:, :, None]
+        return data / torch.maximum(weight, least[self.shells().clamp(max=len(least) - 1), None])[:, :, None]
 
     def complete(self, accumulator: Tensor, maps: int) -> tuple[Tensor, Tensor]:
         """Return data (V, M, 2) and weights (V, W) with a Hermitian x = 0 plane, counted per voxel of the map.
