@@ -87,7 +87,9 @@ def mean_power(images: BandImages) -> Tensor:
     return power
 
 
-def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensus: Consensus) -> ClassMaps:
+def class_maps(
+    images: BandImages, posterior: Tensor, half_set: Tensor, consensus: Consensus, jointly: bool = False
+) -> ClassMaps:
     """Estimate the map of every class from the images weighted by its posteriors.
 
     The map is the consensus plus the locally filtered difference Σ r·CTF·(y - CTF·consensus) / Σ r·CTF²: where classes
@@ -99,20 +101,22 @@ def class_maps(images: BandImages, posterior: Tensor, half_set: Tensor, consensu
         posterior: (N, K).
         half_set: (N,) 0 or 1.
         consensus: in the box of the band.
+        jointly: solve for maps of both half-sets at once, in place of the mean of two half-maps: where one half-set has
+            a gap between its slices, the other may have none.
     """
     grid = images.grid
     of_halves = [grid.from_volumes(half[None])[:, 0] for half in consensus.halves]
     of_all = (of_halves[0] + of_halves[1]) / 2
     n_classes = posterior.shape[1]
     halves = torch.empty((2, n_classes, *consensus.map.shape), device=grid.device)
-    wholes = torch.empty_like(halves[0])
+    wholes = torch.empty_like(halves[0]) if jointly else None
     weights = torch.empty((2, n_classes, images.n_shells), device=grid.device)
     for k, accumulated in _accumulated(images, posterior, half_set):
         for half, sums in enumerate(accumulated):
             weights[half, k] = sums.shell_weight
             halves[half, k] = grid.to_volumes(sums.solved(grid, of_halves[half]))[0]
-        # Where a half-set has a gap between its slices, the other may have none.
-        wholes[k] = grid.to_volumes(accumulated[0].plus(accumulated[1]).solved(grid, of_all))[0]
+        if wholes is not None:
+            wholes[k] = grid.to_volumes(accumulated[0].plus(accumulated[1]).solved(grid, of_all))[0]
     weight_a, weight_b = weights.sum(dim=2)
     filtered = local_wiener(halves[0], halves[1], weight_a, weight_b, consensus.mask, wholes)
     counts = posterior.sum(dim=0) + 1
