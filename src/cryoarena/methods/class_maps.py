@@ -106,7 +106,6 @@ def class_maps(
     """
     grid = images.grid
     of_halves = [grid.from_volumes(half[None])[:, 0] for half in consensus.halves]
-    of_all = (of_halves[0] + of_halves[1]) / 2
     n_classes = posterior.shape[1]
     halves = torch.empty((2, n_classes, *consensus.map.shape), device=grid.device)
     wholes = torch.empty_like(halves[0]) if jointly else None
@@ -116,7 +115,8 @@ def class_maps(
             weights[half, k] = sums.shell_weight
             halves[half, k] = grid.to_volumes(sums.solved(grid, of_halves[half]))[0]
         if wholes is not None:
-            wholes[k] = grid.to_volumes(accumulated[0].plus(accumulated[1]).solved(grid, of_all))[0]
+            whole = accumulated[0].plus(accumulated[1]).solved(grid, (of_halves[0] + of_halves[1]) / 2)
+            wholes[k] = grid.to_volumes(whole)[0]
     weight_a, weight_b = weights.sum(dim=2)
     filtered = local_wiener(halves[0], halves[1], weight_a, weight_b, consensus.mask, wholes)
     counts = posterior.sum(dim=0) + 1
