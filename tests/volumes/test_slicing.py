@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from cryoarena.imaging.poses import random_poses
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, shell_means, soft_sphere
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, least_weight, shell_means, soft_sphere
 
 BOX_PX, SIGMA_PX = 32, 1.8
 CPU = torch.device("cpu")
@@ -85,7 +85,7 @@ def test_a_quotient_keeps_its_scale_where_there_is_weight_and_is_small_in_gaps()
     sums = grid.accumulator(1, 1) + torch.tensor([3.0, 0.0, 1.5])
     gap = grid.size // 2 + 3
     sums[gap] = torch.tensor([3e-3, 0.0, 1e-4])
-    found = grid.quotient(sums, torch.full((9,), 0.25 * 1.5 * grid.oversampling**3))[:, 0]
+    found = grid.quotient(sums, least_weight(torch.full((9,), 1.5 * grid.oversampling**3)))[:, 0]
     assert float(found[gap, 0]) == pytest.approx(3e-3 / (0.25 * 1.5))
     found[gap] = torch.tensor([2.0, 0.0])
     torch.testing.assert_close(found, torch.tensor([2.0, 0.0]).expand(grid.size, 2))

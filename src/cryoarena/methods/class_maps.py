@@ -11,14 +11,12 @@ from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.volumes.filters import fourier_crop_volume
-from cryoarena.volumes.slicing import FourierGrid
+from cryoarena.volumes.slicing import FourierGrid, least_weight
 
 # A class does not see an image that belongs to it with a smaller probability.
 _LEAST_POSTERIOR = 1e-3
 # What the accumulators of the classes treated at once may take.
 _BYTES_AT_ONCE = 1_200_000_000
-# of the mean weight of a shell; what has less is in a gap between slices
-_LEAST_WEIGHT = 0.25
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ class _Sums:
 
     def solved(self, grid: FourierGrid, minus: Tensor | None = None) -> Tensor:
         """Return the map of the images less the slices of a map (V, 2); (V, 1, 2)."""
-        return grid.quotient(self.sums, (_LEAST_WEIGHT * self.shell_weight).clamp(min=1e-12), minus)
+        return grid.quotient(self.sums, least_weight(self.shell_weight), minus)
 
     def plus(self, other: "_Sums") -> "_Sums":
         """Return the sums over the images of both."""

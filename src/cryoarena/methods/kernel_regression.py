@@ -25,7 +25,7 @@ from torch import Tensor
 from cryoarena.methods.batches import fourier_batches, may_be_kept
 from cryoarena.methods.local_wiener import chance, lengths, local_wiener, smoothed
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume, least_weight
 
 _BANDWIDTHS = 6
 _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
@@ -34,8 +34,6 @@ _LOWEST_BANDS = 4
 _LEAST_SQUARE = 1e-12
 # standard deviations of chance
 _SIGNIFICANT = 2.0
-# of the mean weight of a shell; what has less is in a gap between slices
-_LEAST_WEIGHT = 0.25
 _BATCH_IMAGES = 100
 _TENSORS = ("latents", "precision", "contrast", "mask", "everything")
 _MOST_KEPT_BYTES = 500_000_000
@@ -179,7 +177,7 @@ class _Sums:
 
     def solved(self) -> Tensor:
         """Return the map (D, D, D)."""
-        least = (_LEAST_WEIGHT * self.grid.per_voxel(self.of_shell)).clamp(min=1e-12)
+        least = least_weight(self.grid.per_voxel(self.of_shell))
         return self.grid.to_volumes(self.grid.quotient(self.sums, least))[0]
 
 

@@ -19,6 +19,8 @@ from cryoarena.volumes.in_threads import in_threads
 from cryoarena.volumes.quotient_cpu import quotient
 
 OVERSAMPLING = 2
+# of the mean weight of a shell; what has less is in a gap between slices
+_LEAST_WEIGHT = 0.25
 _POINTS_AT_ONCE = 1 << 20
 
 
@@ -424,6 +426,11 @@ class FourierGrid:
         middle = slice(self.reach - lower.reach, self.reach + lower.reach + 1)
         inside = values.reshape(*self.shape, *values.shape[1:])[middle, middle, : lower.reach + 1]
         return lower, inside.reshape(lower.size, *values.shape[1:])
+
+
+def least_weight(shell_weight: Tensor) -> Tensor:
+    """Return the least weight (S,) that inserted images are divided by, of the mean weight of a voxel by shell (S,)."""
+    return (_LEAST_WEIGHT * shell_weight).clamp(min=1e-12)
 
 
 def soft_sphere(box_px: int, radius_px: float, edge_px: float, device: torch.device) -> Tensor:
