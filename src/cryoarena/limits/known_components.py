@@ -75,7 +75,7 @@ def component_maps(
         components *= (start.volumes[0] * mean).sum() / (mean**2).sum().clamp(min=1e-30)
     known = replace(start, mask=mask, signal=shell_power(components))
     found, _ = iterate(
-        BandImages(particles, particles.box_px / 2 - 1, place, read_once=True),
+        BandImages(particles, particles.box_px / 2, place, read_once=True),
         known,
         torch.tensor(latents, dtype=torch.float32, device=place),
         lambda done: report(done, len(particles), "known components"),

@@ -36,7 +36,7 @@ def known_label_map(
     """
     rows = np.flatnonzero(np.isin(truth.conformation, window_of(truth.embedding(), conformation, neighbours)))
     place = torch.device(device)
-    radius = particles.box_px / 2 - 1
+    radius = particles.box_px / 2
     grid = FourierGrid(particles.box_px, radius, place)
     points = ImagePoints.within(particles.box_px, radius, place)
     half_set = random_halves(len(rows), seed=0)

@@ -17,7 +17,7 @@ from cryoarena.progress import progress_bar
 Limit = dict[str, Any]
 
 # Of the files in the cache; raised whenever they hold something else.
-_FORMAT = 6
+_FORMAT = 7
 
 # A metric that needs one of these judges maps; all others judge what is said about single images.
 _NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "ab_initio_volume_pairs", "sample_volumes"}

@@ -44,7 +44,7 @@ def rigid_body_maps(
         (D, D, D) Wiener-regularised map of each body inside a soft mask around its true map.
     """
     place = torch.device(device)
-    radius = particles.box_px / 2 - 1
+    radius = particles.box_px / 2
     grid = FourierGrid(particles.box_px, radius, place)
     points = ImagePoints.within(particles.box_px, radius, place)
     optics = _Optics(grid, points, truth.conformation, motion, particles.box_px * particles.pixel_size_A)

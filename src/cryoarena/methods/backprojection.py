@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from cryoarena.methods.batches import Batch
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, shell_means, soft_sphere
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, least_weight, shell_means, soft_sphere
 
 _LOWEST_FSC, _HIGHEST_FSC = 1e-3, 0.999
-_FLAT_PRIOR = 0.1
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,10 @@ class Accumulated:
     def add(self, batch: Batch, points: ImagePoints) -> None:
         """Insert a batch."""
         self.grid.insert(points, batch.rotations, batch.ctf * batch.data, batch.ctf**2, self.sums)
+
+    def plus(self, other: "Accumulated") -> "Accumulated":
+        """Return the sums over the images of both."""
+        return Accumulated(self.grid, self.sums + other.sums)
 
     def completed(self) -> tuple[Tensor, Tensor]:
         """Return data (V, 1, 2) and weight (V,), ready to be solved."""
@@ -52,15 +55,14 @@ def reconstruct(half_a: Accumulated, half_b: Accumulated, mask: Tensor | None = 
     a, b = half_a.completed(), half_b.completed()
     if mask is None:
         mask = soft_sphere(grid.box_px, 0.4 * grid.box_px, 0.08 * grid.box_px, grid.device)
-    fsc = half_set_fsc(lightly_regularised(grid, *a), lightly_regularised(grid, *b), mask)
+    fsc = half_set_fsc(solved(grid, *a), solved(grid, *b), mask)
     prior = half_set_prior(grid, a[1] + b[1], fsc)
     return grid.to_volumes((a[0] + b[0]) / (a[1] + b[1] + prior)[:, None, None])[0]
 
 
-def half_maps(half_a: Accumulated, half_b: Accumulated) -> tuple[Tensor, Tensor]:
-    """Return the maps (D, D, D) of two half-sets, alike in all but their images: what an FSC is measured on."""
-    a, b = (lightly_regularised(half.grid, *half.completed())[0] for half in (half_a, half_b))
-    return a, b
+def unfiltered(images: Accumulated) -> Tensor:
+    """Return the map (D, D, D) that images add up to: an FSC is measured on those of two half-sets."""
+    return solved(images.grid, *images.completed())[0]
 
 
 def half_set_prior(grid: FourierGrid, weight: Tensor, fsc: Tensor) -> Tensor:
@@ -69,10 +71,11 @@ def half_set_prior(grid: FourierGrid, weight: Tensor, fsc: Tensor) -> Tensor:
     return _by_shell(grid, weight, (1 - whole_fsc) / whole_fsc)
 
 
-def lightly_regularised(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
-    """Return maps (M, D, D, D) of data (V, M, 2) and weight (V,); a small flat prior keeps them finite."""
-    flat = torch.full((grid.box_px // 2,), _FLAT_PRIOR, device=grid.device)
-    return grid.to_volumes(data / (weight + _by_shell(grid, weight, flat))[:, None, None])
+def solved(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
+    """Return maps (M, D, D, D) of data (V, M, 2) and weight (V,), as `FourierGrid.quotient` does."""
+    shells, n_shells = grid.shells(), grid.box_px // 2 + 1
+    least = least_weight(shell_means(weight, shells, n_shells))[shells.clamp(max=n_shells - 1)]
+    return grid.to_volumes(data / torch.maximum(weight, least)[:, None, None])
 
 
 def _by_shell(grid: FourierGrid, weight: Tensor, noise_to_signal: Tensor) -> Tensor:
@@ -84,19 +87,19 @@ def _by_shell(grid: FourierGrid, weight: Tensor, noise_to_signal: Tensor) -> Ten
 
 
 def half_set_fsc(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """Return the FSC (D/2,) of maps (M, D, D, D) within a mask, clipped to what a Wiener filter can use."""
+    """Return the FSC (D/2 + 1,) of maps (M, D, D, D) within a mask, clipped to what a Wiener filter can use."""
     axes = (1, 2, 3)
     return fsc_of_spectra(torch.fft.rfftn(a * mask, dim=axes), torch.fft.rfftn(b * mask, dim=axes))
 
 
 def fsc_of_spectra(a: Tensor, b: Tensor) -> Tensor:
-    """Return the FSC (D/2,) of spectra (M, D, D, D/2 + 1) as `half_set_fsc` does, whatever origin both share."""
+    """Return the FSC (D/2 + 1,) of spectra (M, D, D, D/2 + 1) as `half_set_fsc` does, whatever origin both share."""
     box_px = a.shape[1]
     k = torch.fft.fftfreq(box_px, 1 / box_px, device=a.device)
     length = torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1].abs() ** 2)
     shells = torch.round(length).long().reshape(-1)
     sums = [
-        shell_means(power.sum(dim=0).reshape(-1), shells, box_px // 2)
+        shell_means(power.sum(dim=0).reshape(-1), shells, box_px // 2 + 1)
         for power in ((a * b.conj()).real, a.abs() ** 2, b.abs() ** 2)
     ]
     fsc = sums[0] / torch.sqrt(sums[1] * sums[2]).clamp(min=1e-30)

@@ -212,7 +212,7 @@ class _Classification:
         self._settled = options.settled
         self._seed = run.seed
         self._device = torch.device(run.device)
-        self._full_radius = particles.box_px / 2 - 1
+        self._full_radius = particles.box_px / 2
         self._images = self._band = BandImages(self._particles, self._full_radius, self._device)
         self._half_set = torch.as_tensor(half_sets(self._particles, run.seed), device=self._device)
         self._consensus = consensus_of(self._images, self._half_set)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryoarena.methods.backprojection import half_set_fsc, half_set_prior, lightly_regularised
+from cryoarena.methods.backprojection import half_set_fsc, half_set_prior, solved
 from cryoarena.methods.batches import Batch
 from cryoarena.volumes import pivot_sums_cpu
 from cryoarena.volumes.in_threads import in_threads
@@ -147,9 +147,7 @@ def regularised_columns(half_a: ColumnSums, half_b: ColumnSums, mask: Tensor) ->
     for j in range(len(half_a.pivots)):
         (data_a, weight_a), (data_b, weight_b) = (grid.complete(half.sums[j], maps=2) for half in (half_a, half_b))
         weight = (weight_a + weight_b)[:, 0]
-        fsc = half_set_fsc(
-            lightly_regularised(grid, data_a, weight_a[:, 0]), lightly_regularised(grid, data_b, weight_b[:, 0]), mask
-        )
+        fsc = half_set_fsc(solved(grid, data_a, weight_a[:, 0]), solved(grid, data_b, weight_b[:, 0]), mask)
         prior = half_set_prior(grid, weight, fsc)
         columns.append(grid.to_volumes((data_a + data_b) / (weight + prior)[:, None, None]) * mask)
     return torch.cat(columns)

@@ -74,7 +74,7 @@ def columns_model(
     small = FourierGrid(coarse.box_px, radius, mask.device)
     volumes = torch.cat([mean[None], grid.to_volumes(small.from_volumes(basis)) * mask])
     powers = shell_power(volumes)
-    noise = torch.full((particles.box_px // 2,), float(power[-1]), device=mask.device)
+    noise = torch.full((particles.box_px // 2 + 1,), float(power[-1]), device=mask.device)
     noise[: len(power)] = power / torch.bincount(points.shell) / len(particles)
     noise[len(power) :] = noise[len(power) - 1]
     shared = powers[1:].mean(dim=0) + _LEAST_SIGNAL * powers[0]

@@ -37,7 +37,7 @@ def accumulate_halves(
         device: of torch.
         step: told how many images are done.
     """
-    radius = particles.box_px / 2 - 1
+    radius = particles.box_px / 2
     grid = FourierGrid(particles.box_px, radius, device)
     points = ImagePoints.within(particles.box_px, radius, device)
     sums = [Accumulated(grid, grid.accumulator(maps=1, weights=1)) for _ in range(2)]

@@ -31,6 +31,8 @@ _BANDWIDTHS = 6
 _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
 _MOST_IMAGES, _MOST_FRACTION = 10_000, 0.5
 _LOWEST_BANDS = 4
+# Neighbourhoods per box side: as many as cycles of a band, but no more. In smaller ones noise would choose.
+_MOST_NEIGHBOURHOODS = 16
 _LEAST_SQUARE = 1e-12
 # standard deviations of chance
 _SIGNIFICANT = 2.0
@@ -96,11 +98,11 @@ class KernelRegression:
 
     @cached_property
     def _points(self) -> ImagePoints:
-        return ImagePoints.within(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
+        return ImagePoints.within(self.particles.box_px, self.particles.box_px / 2, self.device)
 
     @cached_property
     def _grid(self) -> FourierGrid:
-        return FourierGrid(self.particles.box_px, self.particles.box_px / 2 - 1, self.device)
+        return FourierGrid(self.particles.box_px, self.particles.box_px / 2, self.device)
 
     @cached_property
     def _half_values(self) -> list[Tensor]:
@@ -208,7 +210,8 @@ def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tens
         kept = _lowest(box_px, few_px, mask.device)
         length = lengths(few_px, mask.device)
         band = _band(length, centres, number)
-        blur = torch.exp(-2 * (math.pi * length / max(centre, _LOWEST_BANDS)) ** 2)
+        neighbourhoods = min(max(centre, _LOWEST_BANDS), _MOST_NEIGHBOURHOODS)
+        blur = torch.exp(-2 * (math.pi * length / neighbourhoods) ** 2)
         scale = (few_px / box_px) ** 3
         bands = [[torch.fft.irfftn(half[kept] * band * scale, s=(few_px,) * 3) for half in pair] for pair in spectra]
         # Two pairs of half-maps are correlated.

@@ -52,8 +52,8 @@ def local_wiener(
             half-maps hold no more than noise in most places, those where it agrees by chance would be let through.
     """
     box_px = mask.shape[-1]
-    n_shells = box_px // 2
-    step = n_shells / _BANDS
+    n_shells = box_px // 2 + 1
+    step = box_px / 2 / _BANDS
     length = lengths(box_px, mask.device)
     shells = torch.arange(n_shells, device=mask.device)
     weight = (weight_a + weight_b).clamp(min=1e-30)
@@ -139,7 +139,7 @@ def _spectra(volumes: Tensor, mask: Tensor) -> Tensor:
 
 def _correlation(spectra_a: Tensor, spectra_b: Tensor, weight: Tensor, length: Tensor) -> Tensor:
     """Return the FSC (S,) of pairs of maps, summed over the pairs by weight."""
-    n_shells = len(length) // 2
+    n_shells = len(length) // 2 + 1
     shells = torch.round(length).long().reshape(-1)
     cross, power_a, power_b = (
         shell_means((weight * product).sum(dim=0).reshape(-1), shells, n_shells)

@@ -84,7 +84,7 @@ class Ppca(Method[PpcaOptions]):
             history.append(told(iteration, radius, log_likelihood, model))
             run.checkpoint.save(model.to_state(), history)
         latents, covariance, contrast = embed(
-            images.in_band(particles.box_px / 2 - 1),
+            images.in_band(particles.box_px / 2),
             model,
             lambda n: run.progress(total - len(particles) + n, total, "latents"),
         )
@@ -98,12 +98,12 @@ class Ppca(Method[PpcaOptions]):
 
 def _band(box_px: int, iteration: int) -> float:
     """Return the largest |k| used in an iteration; it grows by a constant factor up to the full band."""
-    return float(min(_LOWEST_BAND * _GROWTH**iteration, box_px / 2 - 1))
+    return float(min(_LOWEST_BAND * _GROWTH**iteration, box_px / 2))
 
 
 def _finished(history: History, options: PpcaOptions, box_px: int) -> bool:
     """Tell whether all iterations are done, or the full band is reached and the log-likelihood stalls."""
-    return len(history) >= options.iterations or has_stalled(history, box_px / 2 - 1)
+    return len(history) >= options.iterations or has_stalled(history, box_px / 2)
 
 
 def _random_latents(n: int, q: int, seed: int) -> Tensor:

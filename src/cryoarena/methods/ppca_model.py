@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cryoarena.methods.backprojection import half_maps, reconstruct
+from cryoarena.methods.backprojection import reconstruct, unfiltered
 from cryoarena.methods.batches import fourier_batches
 from cryoarena.methods.checkpoint import State
 from cryoarena.methods.half_sets import accumulate_halves, half_sets
@@ -54,12 +54,12 @@ class PpcaModel:
 
 def start_model(particles: ParticleSet, components: int, device: torch.device, seed: int) -> PpcaModel:
     """Take a consensus for the mean, its half-maps for the mask and the image power for the noise."""
-    radius = particles.box_px / 2 - 1
+    radius = particles.box_px / 2
     points = ImagePoints.within(particles.box_px, radius, device)
     half_a, half_b = accumulate_halves(particles, half_sets(particles, seed), device)
-    mask = solvent_mask(*half_maps(half_a, half_b))
+    mask = solvent_mask(unfiltered(half_a), unfiltered(half_b))
     mean = reconstruct(half_a, half_b, mask) * mask
-    n_shells = particles.box_px // 2
+    n_shells = particles.box_px // 2 + 1
     sample = np.sort(np.random.default_rng(seed).permutation(len(particles))[:_SAMPLED_IMAGES])
     power = sum(
         (
@@ -107,10 +107,10 @@ def _by_shell(power: Tensor, points: ImagePoints, n_shells: int) -> Tensor:
 
 
 def shell_power(volumes: Tensor) -> Tensor:
-    """Return the mean |F|² of maps (M, D, D, D) in shells 0 … D/2 - 1; (M, S)."""
+    """Return the mean |F|² of maps (M, D, D, D) in shells 0 … D/2; (M, S)."""
     box_px = volumes.shape[-1]
     k = torch.fft.fftfreq(box_px, 1 / box_px, device=volumes.device)
     length = torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k[: box_px // 2 + 1] ** 2)
     shells = torch.round(length).long().reshape(-1)
-    power = [shell_means(torch.fft.rfftn(volume).abs().reshape(-1) ** 2, shells, box_px // 2) for volume in volumes]
+    power = [shell_means(torch.fft.rfftn(volume).abs().reshape(-1) ** 2, shells, box_px // 2 + 1) for volume in volumes]
     return torch.stack(power)

@@ -47,7 +47,7 @@ def iterate(
         The next model, and the log-likelihood per image of the one before.
     """
     size, box_px = model.volumes.shape[:2]
-    n_shells, count, device = box_px // 2, images.count, model.volumes.device
+    n_shells, count, device = box_px // 2 + 1, images.count, model.volumes.device
     points, radius = images.points, images.grid.radius
     grid = FourierGrid(box_px, radius, device)
     precision = 1 / model.noise[points.shell]

@@ -44,7 +44,7 @@ class ImagePoints:
 
     @staticmethod
     def within(box_px: int, radius: float, device: torch.device) -> "ImagePoints":
-        """Return the points of a D x D image with |k| <= radius (at most D/2 - 1 along each axis)."""
+        """Return the points of a D x D image with |k| <= radius, and below Nyquist, D/2, along each axis."""
         limit = min(math.floor(radius), box_px // 2 - 1)
         k = torch.arange(-limit, limit + 1, device=device)
         ky, kx = torch.meshgrid(k, k[limit:], indexing="ij")
@@ -397,9 +397,9 @@ class FourierGrid:
         volumes = torch.empty((values.shape[1], *(self.box_px,) * 3), device=self.device)
         padded_px = self.oversampling * self.box_px
         backward = (self._transform.conj().T / padded_px).contiguous()
-        # The map is real: frequencies x > 0 stand for their negatives too, unless they are half a cycle per voxel.
+        # The map is real: frequencies x > 0 stand for their negatives too.
         x = torch.arange(self.reach + 1, device=self.device)
-        along_x = backward[:, self.reach :] * torch.where((x == 0) | (2 * x == padded_px), 1.0, 2.0)
+        along_x = backward[:, self.reach :] * torch.where(x == 0, 1.0, 2.0)
         along_x = torch.view_as_real(along_x.conj().T.contiguous()).permute(0, 2, 1).reshape(-1, self.box_px)
         for number in range(values.shape[1]):
             found = torch.view_as_complex(values[:, number].contiguous())
