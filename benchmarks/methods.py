@@ -98,7 +98,7 @@ def compare_classes(dataset: Path, work: Path, classes: int, iterations: int, de
     )
 
 
-def compare_ranks(dataset: Path, work: Path, rank: int, recovar: str, device: str) -> None:
+def compare_ranks(dataset: Path, work: Path, rank: int, recovar: str, budget_gb: float | None, device: str) -> None:
     """Print covariance beside `recovar pipeline` at equal box and rank."""
     ours, _ = run_ours("covariance", dataset, work, {"components": rank}, device)
     print(f"covariance, rank {rank}:                    {ours}", flush=True)
@@ -107,6 +107,7 @@ def compare_ranks(dataset: Path, work: Path, rank: int, recovar: str, device: st
     command = [recovar, "pipeline", "particles.star", "--datadir", str(dataset), "--mask", "from_halfmaps"]
     command += ["--no-downsample", "--zdim", str(rank), "-o", str(work / "recovar")]
     command += ["--accept-cpu"] if device == "cpu" else []
+    command += ["--gpu-budget-gb", str(budget_gb)] if budget_gb else []
     theirs = cost_of(command, dataset, work / "recovar.log")
     print(f"recovar pipeline, the same:             {theirs}")
     ratio = theirs.cpu_s / ours.cpu_s if device == "cpu" else theirs.wall_s / ours.wall_s
@@ -135,6 +136,9 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=25, help="of class3d, at most, and RELION Class3D")
     parser.add_argument("--rank", type=int, help="of covariance and RECOVAR")
     parser.add_argument("--recovar", default="recovar", help="its executable")
+    parser.add_argument(
+        "--recovar-gb", type=float, help="memory that RECOVAR plans with; half of what is free by default"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda, of our methods and RECOVAR")
     parser.add_argument("--growth", nargs="+", metavar="METHOD", help="methods of the table by number of images")
     parser.add_argument("--box", type=int, default=32, help="of the images of that table")
@@ -147,7 +151,8 @@ def main() -> None:
                 arguments.dataset.resolve(), work, arguments.classes, arguments.iterations, arguments.device
             )
         if arguments.dataset and arguments.rank:
-            compare_ranks(arguments.dataset.resolve(), work, arguments.rank, arguments.recovar, arguments.device)
+            dataset, budget_gb = arguments.dataset.resolve(), arguments.recovar_gb
+            compare_ranks(dataset, work, arguments.rank, arguments.recovar, budget_gb, arguments.device)
         if arguments.growth:
             print_growth(arguments.growth, arguments.box, work)
 
