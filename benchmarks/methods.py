@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -58,7 +59,7 @@ def cost_of(command: list[str], folder: Path, log: Path) -> Cost:
 
 
 def run_ours(
-    method: str, dataset: Path, work: Path, options: dict[str, float], device: str = "cpu"
+    method: str, dataset: Path, work: Path, options: Mapping[str, float], device: str = "cpu"
 ) -> tuple[Cost, int]:
     """Run one of our methods; return its cost and its number of iterations."""
     out = work / method
