@@ -49,7 +49,7 @@ def bayes_posterior(
     An image is y = -contrast_sign · CTF · P_c + noise of unit variance, with P_c the projection of map c, hence
     log p(y | c) = -½ Σ_k |y - y_c|² / N(k) + constant, summed over half of the Fourier plane (Parseval's theorem), with
     N the power of the noise, 1 where it is white. Ice, beam tilt and grey scale are taken into account where known.
-    Coefficients beyond |k| = D/2 - 1, which the maps do not reach, are left out. Projections are exact (NUFFT).
+    Coefficients beyond |k| = D/2 - 1, which true maps do not fill, are left out. Projections are exact (NUFFT).
 
     Args:
         particles: whose rows match the truth.
