@@ -1,5 +1,7 @@
 """What every outside program gets from the frame: statuses, its log, a folder that survives, one reader."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,7 +208,7 @@ def test_what_cannot_be_imported_is_told(dataset: Path, tmp_path: Path) -> None:
 def test_progress_of_a_run_that_its_time_ends_reaches_the_end(dataset: Path, tmp_path: Path) -> None:
     class Busy(Counter):
         def commands(self, particles: ParticleSet, options: CounterOptions, run: Run, work: Path) -> Iterator[Command]:
-            yield Command(["count"], cpu_s=1)
+            yield Command(["count"], cpu_s=2)
 
         def read(self, folder: Path, particles: ParticleSet, options: Any) -> ConsensusReconstruction:
             return ConsensusReconstruction(np.zeros((16,) * 3, np.float32), len(particles), [], None)
@@ -216,7 +218,15 @@ def test_progress_of_a_run_that_its_time_ends_reaches_the_end(dataset: Path, tmp
     (tmp_path / "work").mkdir()
     work = WorkFolder(tmp_path / "work")
     progress = lambda done, total, note="": shares.append(done / total)  # noqa: E731
-    Busy().fit(open_particles(dataset), CounterOptions(), Run(work=work, progress=progress))
+    # Another child of this process, which has spent more than the program may, is none of its time.
+    other = "import time\nwhile time.process_time() < 2: pass\nprint(flush=True)\ntime.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", other], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        try:
+            Busy().fit(open_particles(dataset), CounterOptions(), Run(work=work, progress=progress))
+        finally:
+            child.kill()
     assert shares[0] < 0.6
     assert shares == sorted(shares)
     # The end is told whatever the program said.

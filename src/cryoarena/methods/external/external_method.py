@@ -108,11 +108,12 @@ class ExternalMethod(ImportableMethod[OptionsT]):
         work = run.work.open()
         executables = self.tool.require()
 
+        others = set(psutil.Process().children())
         for command in self.commands(particles, options, run, work):
 
             def report(line: str, command: Command = command) -> None:
                 if (told := self.progress(line)) is not None:
-                    run.progress(*_or_share_of_time(told, command.cpu_s, cpu_spent_s(work)))
+                    run.progress(*_or_share_of_time(told, command.cpu_s, cpu_spent_s(work), others))
 
             before_s = children_cpu_s()
             try:
@@ -150,14 +151,22 @@ def wrong_ctf(title: str, particles: ParticleSet, one_microscope: bool = False) 
     return None
 
 
-def _or_share_of_time(told: Done, limit_s: float | None, before_s: float) -> Done:
-    """Return how far the program is by its own account or by its CPU time, which may end it first."""
+def _or_share_of_time(told: Done, limit_s: float | None, before_s: float, others: set[psutil.Process]) -> Done:
+    """Return how far the program is by its own account or by its CPU time, which may end it first.
+
+    Args:
+        told: by the program.
+        limit_s: CPU seconds of the command, if they are limited.
+        before_s: CPU seconds spent before it.
+        others: children of ours that were there before the program.
+    """
     if limit_s is None:
         return told
     spent_s = before_s
-    for process in psutil.Process().children(recursive=True):
+    for child in set(psutil.Process().children()) - others:
         with suppress(psutil.NoSuchProcess):
-            spent_s += process.cpu_times().user + process.cpu_times().system
+            for process in (child, *child.children(recursive=True)):
+                spent_s += process.cpu_times().user + process.cpu_times().system
     return told._replace(done=max(told.done, min(spent_s / (before_s + limit_s), 1.0) * told.total))
 
 
