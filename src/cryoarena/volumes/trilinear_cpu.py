@@ -26,7 +26,8 @@ def slices(table: Floats, shape: tuple[int, int, int], plane: Floats, rotations:
         rotations: (n, 3, 3) object to image.
     """
     found = np.empty((len(rotations), plane.shape[1], table.shape[1]), np.float32)
-    in_threads(_slices, table, shape[1], shape[2], plane, rotations, found)
+    loop = _slices_one if table.shape[1] == 2 else _slices
+    in_threads(loop, table, shape[1], shape[2], plane, rotations, found)
     return found
 
 
@@ -179,6 +180,17 @@ def _slices(thread: int, threads: int, table: Any, ny: int, nx: int, plane: Any,
             if sign[p] < 0:
                 for c in range(1, table.shape[1], 2):
                     found[i, p, c] = -found[i, p, c]
+
+
+@numba.njit(fastmath=True, nogil=True, cache=True)
+def _slices_one(thread: int, threads: int, table: Any, ny: int, nx: int, plane: Any, rotations: Any, found: Any) -> None:
+    flat = table.reshape(-1)
+    cell, high, sign = _places(plane.shape[1])
+    for i in range(thread, len(rotations), threads):
+        _locate(ny, nx, plane, rotations[i], cell, high, sign)
+        for p in range(len(cell)):
+            real, imaginary = _interpolate_one(flat, ny, nx, cell[p], high[0, p], high[1, p], high[2, p])
+            found[i, p, 0], found[i, p, 1] = real, sign[p] * imaginary
 
 
 @numba.njit(fastmath=True, nogil=True, cache=True)
