@@ -1,20 +1,26 @@
 """Floor and ceiling of a small dataset: where each comes from, that they make sense, and how they are kept."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.files import read_json, write_json
 from cryoarena.limits.known_components import true_coordinates
 from cryoarena.limits.limits import limits_of
 from cryoarena.limits.observers import Observers
+from cryoarena.methods.backprojection import reconstruct
+from cryoarena.methods.half_sets import accumulate_halves, random_halves
 from cryoarena.metrics.base import metrics
 from cryoarena.metrics.judge import judged_rows
 from cryoarena.metrics.neighborhood_similarity import neighborhood_similarity
+from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.volumes.fsc import fsc, fsc_auc
+from cryoarena.volumes.slicing import as_volume
 from simulated import make_small_dataset
 
 Limits = dict[str, dict[str, Any]]
@@ -114,6 +120,17 @@ def test_a_changed_metric_is_judged_again(computed: tuple[Truth, Limits]) -> Non
     assert read_json(path)["scores"]["pmn/standard/mean_1_10"]["value"] < 20
 
 
+def test_maps_of_another_version_are_made_again(computed: tuple[Truth, Limits]) -> None:
+    truth, limits = computed
+    folder = truth.folder / "truth" / "limits"
+    old = read_json(folder / "known-label.json")
+    old["metrics"]["format"] -= 1
+    write_json(folder / "known-label.json", old)
+    for path in folder.glob("known_label_*.mrc"):
+        shutil.copyfile(folder / "rigid_body_0000.mrc", path)
+    assert limits_of(truth) == limits
+
+
 def test_without_a_known_motion_labels_or_components_are_the_ceiling(tmp_path: Path) -> None:
     folder = make_small_dataset(tmp_path / "d", images=100, box_px=16, snr=0.1)
     (folder / "truth" / "bodies.parquet").unlink()
@@ -135,22 +152,27 @@ def test_maps_in_a_frame_of_their_own_have_limits_too(computed: tuple[Truth, Lim
     assert consensus - 0.01 < value(limits, "floor", key) < value(limits, "ceiling", key)
 
 
-def test_known_components_share_what_the_states_share(tmp_path: Path) -> None:
-    """With few images per state, maps from all images under true coordinates beat maps of the images of one state."""
+def test_oracles_share_what_the_states_share(tmp_path: Path) -> None:
+    """With few images per state, maps that learn from all images beat maps of the images of one state alone."""
     truth = open_truth(make_small_dataset(tmp_path / "d", images=240, box_px=24, snr=0.005))
+    particles, mask = open_particles(truth.folder), truth.masks()["mask"]
     observers = Observers(truth, "cpu")
-    coordinates = true_coordinates(truth)
-    assert coordinates.shape == (8, 7)
-    mean_fsc = {}
-    for name in ("known_components", "known_label"):
-        answer = getattr(observers, name)().answer
-        rows = np.unique(truth.conformation[judged_rows(truth, 20)], return_index=True)[1]
-        areas = [
-            fsc_auc(*fsc(volume, truth.volume(state), truth.masks()["mask"]))
-            for state, volume in enumerate(answer.maps_of(rows))
-        ]
-        mean_fsc[name] = np.mean(areas)
-    assert mean_fsc["known_components"] > mean_fsc["known_label"] + 0.01
+    assert true_coordinates(truth).shape == (8, 7)
+    rows = np.unique(truth.conformation[judged_rows(truth, 20)], return_index=True)[1]
+
+    def alone(state: int) -> np.ndarray:
+        images = particles.subset(np.flatnonzero(truth.conformation == state))
+        halves = accumulate_halves(images, random_halves(len(images), seed=0), torch.device("cpu"))
+        return as_volume(reconstruct(*halves, torch.tensor(mask)))
+
+    maps = {name: getattr(observers, name)().answer.maps_of(rows) for name in ("known_components", "known_label")}
+    maps["alone"] = np.stack([alone(state) for state in range(8)])
+    mean_fsc = {
+        name: np.mean([fsc_auc(*fsc(volume, truth.volume(state), mask)) for state, volume in enumerate(volumes)])
+        for name, volumes in maps.items()
+    }
+    assert mean_fsc["known_components"] > mean_fsc["alone"] + 0.01
+    assert mean_fsc["known_label"] > mean_fsc["alone"] + 0.01
 
 
 def test_chance_is_the_floor_where_it_beats_saying_nothing(computed: tuple[Truth, Limits]) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from cryoarena.datasets.rigid_bodies import RigidMotion
 from cryoarena.datasets.truth import Truth, open_truth
-from cryoarena.limits.known_label import known_label_map
+from cryoarena.limits.known_label import KnownLabels
 from cryoarena.limits.rigid_motion import assemble, rigid_body_maps
 from cryoarena.particles.dataset_folder import open_particles
 from cryoarena.particles.particle_set import ParticleSet
@@ -55,8 +55,11 @@ def test_true_bodies_make_up_every_true_map(dataset: tuple[ParticleSet, Truth, R
 
 def test_it_beats_known_labels_where_the_object_moves(dataset: tuple[ParticleSet, Truth, RigidMotion]) -> None:
     particles, truth, motion = dataset
+    labels = KnownLabels(particles, truth, "cpu")
     by_label = {
-        window: moving_region(truth, {c: known_label_map(particles, truth, c, window, "cpu") for c in CONFORMATIONS})
+        window: moving_region(
+            truth, dict(zip(CONFORMATIONS, labels.maps(np.array(CONFORMATIONS), window), strict=True))
+        )
         for window in (1, 3)
     }
     assert oracle(particles, truth, motion) > max(by_label.values()) + 0.03

@@ -72,12 +72,27 @@ def test_halves_with_nothing_in_common_leave_nothing() -> None:
     assert float(filtered.correlation[2:].abs().max()) < 0.1
 
 
-def test_noise_of_one_map_is_let_through_less_where_signal_has_to_exceed_chance() -> None:
+def test_noise_of_one_map_is_let_through_less_where_its_own_signal_has_to_exceed_chance() -> None:
     generator = torch.Generator().manual_seed(2)
     a, b = torch.randn((2, 1, BOX_PX, BOX_PX, BOX_PX), generator=generator)
     one, everywhere = torch.ones(1), torch.ones((BOX_PX,) * 3)
-    plain, strict = (local_wiener(a, b, one, one, everywhere, deviations=least).maps.std() for least in (0.0, 1.0))
+    plain, strict = (local_wiener(a, b, one, one, everywhere, own=own).maps.std() for own in (0.0, 1.0))
     assert float(strict) < 0.6 * float(plain)
+
+
+def test_maps_with_signal_in_other_places_are_filtered_by_their_own(
+    halves: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> None:
+    same = halves
+    other = tuple(torch.cat([each[:3], each[3:].flip(3)]) for each in halves)
+    equal, everywhere = torch.ones(6), torch.ones((BOX_PX,) * 3)
+
+    def error(of: tuple[torch.Tensor, ...], own: float) -> float:
+        signal, a, b = of
+        return float((local_wiener(a, b, equal, equal, everywhere, own=own).maps - signal).square().mean())
+
+    assert error(other, 0.75) < 0.9 * error(other, 0.0)
+    assert error(same, 0.75) < 1.02 * error(same, 0.0)
 
 
 def test_chance_is_how_much_the_product_of_noise_scatters() -> None:

@@ -1,8 +1,10 @@
 """Floor and ceiling of the metrics on a dataset, computed once and kept in `truth/limits`."""
 
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,8 @@ from cryoarena.progress import progress_bar
 
 Limit = dict[str, Any]
 
-# Of the files in the cache; raised whenever they hold something else.
-_FORMAT = 7
+# Of the files in the cache; raised whenever they hold something else, or observers make other maps.
+_FORMAT = 8
 
 # A metric that needs one of these judges maps; all others judge what is said about single images.
 _NEEDS_OF_MAPS = {"volume_pairs", "conformation_volume_pairs", "ab_initio_volume_pairs", "sample_volumes"}
@@ -47,6 +49,7 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
     everything else the Bayes posterior. Every score names the observer it comes from as its `source`. An observer who
     needs a truth that is not there, as of recorded images, is left out, and so are the limits he would give.
     """
+    _forget_other_formats(truth.folder / "truth" / "limits")
     observers = Observers(truth, device)
     of_maps: dict[str, Limit] = {}
     if observers.can_reconstruct():
@@ -76,6 +79,12 @@ def limits_of(truth: Truth, device: str = "cpu") -> dict[str, Limit]:
         if not path.exists() or read_json(path) != limit:
             write_json(path, limit)
     return limits
+
+
+def _forget_other_formats(folder: Path) -> None:
+    """Remove what another version of the observers left: their maps are other maps."""
+    if any(read_json(path).get("metrics", {}).get("format", _FORMAT) != _FORMAT for path in folder.glob("*.json")):
+        shutil.rmtree(folder)
 
 
 def _judged(source: str, observe: Callable[[], Observation], observers: Observers) -> Limit:

@@ -24,7 +24,7 @@ from cryoarena.limits.bayes_posterior import (
     sample_rows,
 )
 from cryoarena.limits.known_components import component_maps, true_coordinates
-from cryoarena.limits.known_label import best_window, known_label_map
+from cryoarena.limits.known_label import KnownLabels
 from cryoarena.limits.rigid_motion import assemble, rigid_body_maps
 from cryoarena.methods.base import Run, methods
 from cryoarena.metrics.judge import Answer, judged_rows
@@ -90,22 +90,22 @@ class Observers:
 
     def known_label(self) -> Observation:
         """Maps from the images of known, similar conformations."""
-        particles = self._particles()
         kept = self._folder / "known_label_window.json"
-        if not kept.exists():
-            with progress_bar("Ceiling: choosing the window of the known-label oracle") as report:
-                window = best_window(particles, self.truth, self.device, report)
-            write_json(kept, {"conformations": window})
-        window = int(read_json(kept)["conformations"])
-
-        def map_of(conformation: int) -> NDArray[np.float32]:
-            path = self._folder / f"known_label_{conformation:04d}.mrc"
-            if not path.exists():
-                volume = known_label_map(particles, self.truth, conformation, window, self.device)
+        judged = np.unique(self.truth.conformation[judged_rows(self.truth, _JUDGED_CONFORMATIONS)])
+        paths = {int(conformation): self._folder / f"known_label_{conformation:04d}.mrc" for conformation in judged}
+        if not all(path.exists() for path in (kept, *paths.values())):
+            labels = KnownLabels(self._particles(), self.truth, self.device)
+            if not kept.exists():
+                with progress_bar("Ceiling: choosing the window of the known-label oracle") as report:
+                    write_json(kept, {"conformations": labels.best_window(report)})
+            maps = labels.maps(judged, int(read_json(kept)["conformations"]))
+            for path, volume in zip(paths.values(), maps, strict=True):
                 write_volume(path, volume, self.truth.pixel_size_A)
-            return read_volume(path)[0]
-
-        return self._of_maps(map_of, f"maps from the images of {window} known conformations each")
+        window = int(read_json(kept)["conformations"])
+        return self._of_maps(
+            lambda conformation: read_volume(paths[conformation])[0],
+            f"maps from the images of {window} known conformations each",
+        )
 
     def known_components(self) -> Observation:
         """Maps of a few true components, whose coordinates are known, from all images."""

@@ -273,7 +273,7 @@ class _Classification:
     def finish(self, state: _State) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return maps (K, D, D, D) of the whole band, and of the particles posteriors (N, K) and latents (N, q)."""
         images = self._images
-        maps = class_maps(images, state.posterior, self._half_set, self._consensus.cropped(images), jointly=True).maps
+        maps = class_maps(images, state.posterior, self._half_set, self._consensus.cropped(images), as_result=True).maps
         latents = class_latents(images, maps, state.posterior, state.noise)
         by_particle = np.argsort(self._order)
         return as_volume(maps), as_volume(state.posterior)[by_particle], as_volume(latents)[by_particle]

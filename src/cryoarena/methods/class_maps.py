@@ -15,6 +15,8 @@ from cryoarena.volumes.slicing import FourierGrid, least_weight
 
 # A class does not see an image that belongs to it with a smaller probability.
 _LEAST_POSTERIOR = 1e-3
+# Share of a map's own signal in what filters it; one alone says less than all.
+_OWN = 0.75
 # What the accumulators of the classes treated at once may take.
 _BYTES_AT_ONCE = 1_200_000_000
 
@@ -62,14 +64,14 @@ class ClassMaps:
     correlation: Tensor
 
 
-def consensus_of(images: BandImages, half_set: Tensor) -> Consensus:
-    """Return the map of all images of a band, filtered by its half-sets, and the mask that these give."""
+def consensus_of(images: BandImages, half_set: Tensor, mask: Tensor | None = None) -> Consensus:
+    """Return the map of all images of a band, filtered by its half-sets, in a mask or else the one that these give."""
     grid = images.grid
     everyone = torch.ones((len(half_set), 1), device=grid.device)
     _, accumulated = next(_accumulated(images, everyone, half_set))
     halves = torch.cat([grid.to_volumes(half.solved(grid)) for half in accumulated])
     whole = grid.to_volumes(accumulated[0].plus(accumulated[1]).solved(grid))
-    mask = solvent_mask(halves[0], halves[1])
+    mask = solvent_mask(halves[0], halves[1]) if mask is None else mask
     weight_a, weight_b = (half.shell_weight.sum()[None] for half in accumulated)
     return Consensus(halves, local_wiener(halves[:1], halves[1:], weight_a, weight_b, mask, whole).maps[0], mask)
 
@@ -86,7 +88,7 @@ def mean_power(images: BandImages) -> Tensor:
 
 
 def class_maps(
-    images: BandImages, posterior: Tensor, half_set: Tensor, consensus: Consensus, jointly: bool = False
+    images: BandImages, posterior: Tensor, half_set: Tensor, consensus: Consensus, as_result: bool = False
 ) -> ClassMaps:
     """Estimate the map of every class from the images weighted by its posteriors.
 
@@ -99,14 +101,15 @@ def class_maps(
         posterior: (N, K).
         half_set: (N,) 0 or 1.
         consensus: in the box of the band.
-        jointly: solve for maps of both half-sets at once, in place of the mean of two half-maps: where one half-set has
-            a gap between its slices, the other may have none.
+        as_result: take more time over them. Maps are solved for from both half-sets at once, not as the mean of two
+            half-maps (where one half-set has a gap between its slices, the other may have none), and most of what
+            filters a map is its own signal, not that of all classes.
     """
     grid = images.grid
     of_halves = [grid.from_volumes(half[None])[:, 0] for half in consensus.halves]
     n_classes = posterior.shape[1]
     halves = torch.empty((2, n_classes, *consensus.map.shape), device=grid.device)
-    wholes = torch.empty_like(halves[0]) if jointly else None
+    wholes = torch.empty_like(halves[0]) if as_result else None
     weights = torch.empty((2, n_classes, images.n_shells), device=grid.device)
     for k, accumulated in _accumulated(images, posterior, half_set):
         for half, sums in enumerate(accumulated):
@@ -116,7 +119,9 @@ def class_maps(
             whole = accumulated[0].plus(accumulated[1]).solved(grid, (of_halves[0] + of_halves[1]) / 2)
             wholes[k] = grid.to_volumes(whole)[0]
     weight_a, weight_b = weights.sum(dim=2)
-    filtered = local_wiener(halves[0], halves[1], weight_a, weight_b, consensus.mask, wholes)
+    filtered = local_wiener(
+        halves[0], halves[1], weight_a, weight_b, consensus.mask, wholes, own=_OWN if as_result else 0.0
+    )
     counts = posterior.sum(dim=0) + 1
     return ClassMaps(
         consensus.map + filtered.maps,

@@ -220,7 +220,7 @@ def best_of(candidates: list[HalfMaps], consensus: Tensor, mask: Tensor) -> Tens
             total[kept] += torch.fft.rfftn(part) / scale
     one = torch.ones(1, device=mask.device)
     half_a, half_b = (torch.fft.irfftn(half, s=mask.shape)[None] for half in found)
-    return (consensus + local_wiener(half_a, half_b, one, one, mask, deviations=1.0).maps[0]) * mask
+    return (consensus + local_wiener(half_a, half_b, one, one, mask, own=1.0).maps[0]) * mask
 
 
 def _most_alike(candidates: list[list[Tensor]], blur: Tensor, least: float) -> list[Tensor]:

@@ -35,21 +35,22 @@ def local_wiener(
     weight_b: Tensor,
     mask: Tensor,
     whole: Tensor | None = None,
-    deviations: float = 0.0,
+    own: float = 0.0,
 ) -> Filtered:
     """Filter K maps by signal / (signal + noise) of each voxel's neighbourhood in each of a few bands.
 
     Signal is the local covariance of half-maps, noise their local squared difference, as in the local FSC (Cardone
-    et al. 2013, doi:10.1016/j.jsb.2013.08.002). Both are pooled over the maps, which are taken to have their signal in
-    the same places; a map's noise goes as one over its weight. Maps of few images borrow from the others in this way.
+    et al. 2013, doi:10.1016/j.jsb.2013.08.002). Both are pooled over the maps; a map's noise goes as one over its
+    weight. Maps of few images borrow from the others in this way. A share of the signal may be a map's own: maps need
+    not have it in the same places, but one says less of it than all.
 
     Args:
         half_a, half_b: (K, D, D, D) half-maps.
         weight_a, weight_b: (K,) inverse noise variance of the half-maps, in any unit; 0 where there are no images.
         mask: (D, D, D) around the signal.
         whole: (K, D, D, D) maps of both half-sets, which are filtered; by default means of the half-maps by weight.
-        deviations: standard deviations of the covariance of noise that signal has to exceed, and is lowered by: where
-            half-maps hold no more than noise in most places, those where it agrees by chance would be let through.
+        own: share of the signal that is a map's own covariance, less one standard deviation of that of noise: else
+            places where half-maps agree by chance would be let through.
     """
     box_px = mask.shape[-1]
     n_shells = box_px // 2 + 1
@@ -70,7 +71,7 @@ def local_wiener(
         window = _window(length, band, step)
         smooth = _gaussian(length, max(_LEAST_PX, _PERIODS * box_px / (max(band, 0.5) * step)))
         signal, noise = torch.zeros_like(mask), torch.zeros_like(mask)
-        together = []
+        together, products = [], []
         # Map by map: what one takes stays in the cache.
         for k in range(len(maps)):
             a, b = (torch.fft.irfftn(each[k] * window, s=mask.shape) for each in (spectra_a, spectra_b))
@@ -78,18 +79,22 @@ def local_wiener(
             difference = a - b
             noise.addcmul_(difference, difference, value=of_a[k] * of_b[k] * of_weight[k] / pairs)
             if spectra is None:
-                together.append(a.mul_(of_a[k]).add_(b, alpha=of_b[k]))
-            else:
-                together.append(torch.fft.irfftn(spectra[k] * window, s=mask.shape))
+                together.append(torch.lerp(a, b, of_b[k]))
+            if own:
+                products.append(a.mul_(b))
         # Of one unit of weight.
         noise = smoothed(noise, smooth).clamp(min=1e-30)
-        signal = smoothed(signal, smooth)
-        if deviations:
-            signal -= deviations * chance(window, smooth) / math.sqrt(max(float(both.sum()), 1e-30)) * noise
-        signal.clamp_(min=0)
+        signal = smoothed(signal, smooth).clamp(min=0)
+        luck = chance(window, smooth) if own else 0.0
         of_band = _window(shells, band, step)
-        for k, unfiltered in enumerate(together):
-            passed = signal / torch.add(signal, noise, alpha=1 / of_weight[k])
+        for k in range(len(maps)):
+            expected = signal
+            if own:
+                lowered_by = luck / math.sqrt(max(float(both[k]), 1e-30))
+                of_map = smoothed(products[k], smooth).sub_(noise, alpha=lowered_by).clamp_(min=0)
+                expected = torch.lerp(signal, of_map, own)
+            passed = expected / torch.add(expected, noise, alpha=1 / of_weight[k])
+            unfiltered = together[k] if spectra is None else torch.fft.irfftn(spectra[k] * window, s=mask.shape)
             maps[k].addcmul_(passed, unfiltered)
             gain[k] += (passed * mask).mean() * of_band
     return Filtered(maps, gain, _correlation(spectra_a, spectra_b, both[:, None, None, None], length))

@@ -183,7 +183,9 @@ def _slices(thread: int, threads: int, table: Any, ny: int, nx: int, plane: Any,
 
 
 @numba.njit(fastmath=True, nogil=True, cache=True)
-def _slices_one(thread: int, threads: int, table: Any, ny: int, nx: int, plane: Any, rotations: Any, found: Any) -> None:
+def _slices_one(
+    thread: int, threads: int, table: Any, ny: int, nx: int, plane: Any, rotations: Any, found: Any
+) -> None:
     flat = table.reshape(-1)
     cell, high, sign = _places(plane.shape[1])
     for i in range(thread, len(rotations), threads):
