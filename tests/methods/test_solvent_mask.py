@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cryoarena.datasets.truth import Truth, open_truth
-from cryoarena.methods.backprojection import accumulate, unfiltered
+from cryoarena.methods.backprojection import accumulate
 from cryoarena.methods.batches import fourier_batches
 from cryoarena.methods.half_sets import random_halves
 from cryoarena.methods.solvent_mask import solvent_mask
@@ -29,7 +29,7 @@ def halves_of(folder: Path) -> tuple[Tensor, Tensor]:
         accumulate(grid, points, fourier_batches(particles, points, np.flatnonzero(half_set == half)))
         for half in (0, 1)
     )
-    return unfiltered(a), unfiltered(b)
+    return a.unfiltered(), b.unfiltered()
 
 
 def held(mask: Tensor, of: np.ndarray) -> float:

@@ -14,28 +14,61 @@ _LOWEST_FSC, _HIGHEST_FSC = 1e-3, 0.999
 
 @dataclass(frozen=True)
 class Accumulated:
-    """Σ CTF·data and Σ CTF² of some images, on the grid of a map: (V, 3)."""
+    """Images inserted into the grid of a map.
+
+    Attributes:
+        grid: of V voxels.
+        sums: (V, 3) Σ CTF·data and Σ CTF².
+        of_shell: (S,) Σ CTF² of the points of each shell.
+    """
 
     grid: FourierGrid
     sums: Tensor
+    of_shell: Tensor
+
+    @staticmethod
+    def none(grid: FourierGrid, points: ImagePoints) -> "Accumulated":
+        """Return what no images add up to."""
+        n_shells = int(points.shell.max()) + 1
+        return Accumulated(grid, grid.accumulator(maps=1, weights=1), torch.zeros(n_shells, device=grid.device))
+
+    def insert(
+        self, points: ImagePoints, rotations: Tensor, data: Tensor, weight: Tensor, factor: Tensor | None = None
+    ) -> None:
+        """Add images, as (n, P) CTF·data and CTF², each times its factor (n, 1)."""
+        self.grid.insert(points, rotations, data, weight, self.sums, factor, factor)
+        total = weight.sum(dim=0) if factor is None else (factor * weight).sum(dim=0)
+        self.of_shell.index_add_(0, points.shell, total)
 
     def add(self, batch: Batch, points: ImagePoints) -> None:
         """Insert a batch."""
-        self.grid.insert(points, batch.rotations, batch.ctf * batch.data, batch.ctf**2, self.sums)
+        self.insert(points, batch.rotations, batch.ctf * batch.data, batch.ctf**2)
 
-    def plus(self, other: "Accumulated") -> "Accumulated":
-        """Return the sums over the images of both."""
-        return Accumulated(self.grid, self.sums + other.sums)
+    def plus(self, other: "Accumulated", factor: float = 1.0) -> "Accumulated":
+        """Return these sums and a multiple of others."""
+        sums = torch.add(self.sums, other.sums, alpha=factor)
+        return Accumulated(self.grid, sums, self.of_shell + factor * other.of_shell)
+
+    def per_voxel(self) -> Tensor:
+        """Return the mean weight of a voxel by shell; (S,)."""
+        return self.grid.per_voxel(self.of_shell)
 
     def completed(self) -> tuple[Tensor, Tensor]:
         """Return data (V, 1, 2) and weight (V,), ready to be solved."""
         data, weight = self.grid.complete(self.sums, maps=1)
         return data, weight[:, 0]
 
+    def unfiltered(self, minus: Tensor | None = None) -> Tensor:
+        """Return the map (D, D, D) that the images, less the slices of a map (V, 2), add up to.
+
+        An FSC is measured on those of two half-sets.
+        """
+        return self.grid.to_volumes(self.grid.quotient(self.sums, least_weight(self.per_voxel()), minus))[0]
+
 
 def accumulate(grid: FourierGrid, points: ImagePoints, batches: Iterable[Batch]) -> Accumulated:
     """Insert all batches into one accumulation."""
-    total = Accumulated(grid, grid.accumulator(maps=1, weights=1))
+    total = Accumulated.none(grid, points)
     for batch in batches:
         total.add(batch, points)
     return total
@@ -55,27 +88,15 @@ def reconstruct(half_a: Accumulated, half_b: Accumulated, mask: Tensor | None = 
     a, b = half_a.completed(), half_b.completed()
     if mask is None:
         mask = soft_sphere(grid.box_px, 0.4 * grid.box_px, 0.08 * grid.box_px, grid.device)
-    fsc = half_set_fsc(solved(grid, *a), solved(grid, *b), mask)
+    fsc = half_set_fsc(half_a.unfiltered()[None], half_b.unfiltered()[None], mask)
     prior = half_set_prior(grid, a[1] + b[1], fsc)
     return grid.to_volumes((a[0] + b[0]) / (a[1] + b[1] + prior)[:, None, None])[0]
-
-
-def unfiltered(images: Accumulated) -> Tensor:
-    """Return the map (D, D, D) that images add up to: an FSC is measured on those of two half-sets."""
-    return solved(images.grid, *images.completed())[0]
 
 
 def half_set_prior(grid: FourierGrid, weight: Tensor, fsc: Tensor) -> Tensor:
     """Return what is added to the summed weights (V,) of both half-sets: their mean in a shell times (1 - F)/F."""
     whole_fsc = 2 * fsc / (1 + fsc)
     return _by_shell(grid, weight, (1 - whole_fsc) / whole_fsc)
-
-
-def solved(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
-    """Return maps (M, D, D, D) of data (V, M, 2) and weight (V,), as `FourierGrid.quotient` does."""
-    shells, n_shells = grid.shells(), grid.box_px // 2 + 1
-    least = least_weight(shell_means(weight, shells, n_shells))[shells.clamp(max=n_shells - 1)]
-    return grid.to_volumes(data / torch.maximum(weight, least)[:, None, None])
 
 
 def _by_shell(grid: FourierGrid, weight: Tensor, noise_to_signal: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cryoarena.methods.backprojection import Accumulated
 from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.local_wiener import local_wiener
 from cryoarena.methods.solvent_mask import solvent_mask
 from cryoarena.volumes.filters import fourier_crop_volume
-from cryoarena.volumes.slicing import FourierGrid, least_weight
 
 # A class does not see an image that belongs to it with a smaller probability.
 _LEAST_POSTERIOR = 1e-3
@@ -69,10 +69,10 @@ def consensus_of(images: BandImages, half_set: Tensor, mask: Tensor | None = Non
     grid = images.grid
     everyone = torch.ones((len(half_set), 1), device=grid.device)
     _, accumulated = next(_accumulated(images, everyone, half_set))
-    halves = torch.cat([grid.to_volumes(half.solved(grid)) for half in accumulated])
-    whole = grid.to_volumes(accumulated[0].plus(accumulated[1]).solved(grid))
+    halves = torch.stack([half.unfiltered() for half in accumulated])
+    whole = accumulated[0].plus(accumulated[1]).unfiltered()[None]
     mask = solvent_mask(halves[0], halves[1]) if mask is None else mask
-    weight_a, weight_b = (half.shell_weight.sum()[None] for half in accumulated)
+    weight_a, weight_b = (half.per_voxel().sum()[None] for half in accumulated)
     return Consensus(halves, local_wiener(halves[:1], halves[1:], weight_a, weight_b, mask, whole).maps[0], mask)
 
 
@@ -113,11 +113,10 @@ def class_maps(
     weights = torch.empty((2, n_classes, images.n_shells), device=grid.device)
     for k, accumulated in _accumulated(images, posterior, half_set):
         for half, sums in enumerate(accumulated):
-            weights[half, k] = sums.shell_weight
-            halves[half, k] = grid.to_volumes(sums.solved(grid, of_halves[half]))[0]
+            weights[half, k] = sums.per_voxel()
+            halves[half, k] = sums.unfiltered(of_halves[half])
         if wholes is not None:
-            whole = accumulated[0].plus(accumulated[1]).solved(grid, (of_halves[0] + of_halves[1]) / 2)
-            wholes[k] = grid.to_volumes(whole)[0]
+            wholes[k] = accumulated[0].plus(accumulated[1]).unfiltered((of_halves[0] + of_halves[1]) / 2)
     weight_a, weight_b = weights.sum(dim=2)
     filtered = local_wiener(
         halves[0], halves[1], weight_a, weight_b, consensus.mask, wholes, own=_OWN if as_result else 0.0
@@ -131,23 +130,7 @@ def class_maps(
     )
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """Images of a class, inserted: Σ r·CTF·y and Σ r·CTF² (V, 3), and means of these weights (S,)."""
-
-    sums: Tensor
-    shell_weight: Tensor
-
-    def solved(self, grid: FourierGrid, minus: Tensor | None = None) -> Tensor:
-        """Return the map of the images less the slices of a map (V, 2); (V, 1, 2)."""
-        return grid.quotient(self.sums, least_weight(self.shell_weight), minus)
-
-    def plus(self, other: "_Sums") -> "_Sums":
-        """Return the sums over the images of both."""
-        return _Sums(self.sums + other.sums, self.shell_weight + other.shell_weight)
-
-
-def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Iterator[tuple[int, list[_Sums]]]:
+def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Iterator[tuple[int, list[Accumulated]]]:
     """Yield every class with the sums of both half-sets, as many at once as memory allows."""
     grid = images.grid
     n_classes = posterior.shape[1]
@@ -155,20 +138,18 @@ def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Ite
     for start in range(0, n_classes, at_once):
         classes = range(start, min(start + at_once, n_classes))
         seen = posterior[:, classes.start : classes.stop] > _LEAST_POSTERIOR
-        accumulators = [[grid.accumulator(1, 1) for _ in range(2)] for _ in classes]
-        shell_weights = torch.zeros((len(classes), 2, images.n_shells), device=grid.device)
+        found = [[Accumulated.none(grid, images.points) for _ in range(2)] for _ in classes]
         rows = torch.nonzero(seen.any(dim=1))[:, 0].cpu().numpy()
         for batch in images.batches(None if len(rows) == images.count else rows):
             here = torch.as_tensor(batch.rows, device=grid.device)
             data, weight = batch.ctf * batch.data, batch.ctf**2
-            received = grid.per_voxel(images.shell_sums(weight))
+            of_shell = images.shell_sums(weight)
             for k, half in itertools.product(classes, range(2)):
                 chosen = torch.nonzero(seen[here, k - start] & (half_set[here] == half))[:, 0]
                 if len(chosen):
                     by = posterior[here[chosen], k, None]
-                    into = accumulators[k - start][half]
-                    grid.insert(images.points, batch.rotations, data, weight, into, by, by, chosen)
-                    shell_weights[k - start, half] += (by * received[chosen]).sum(dim=0)
+                    into = found[k - start][half]
+                    grid.insert(images.points, batch.rotations, data, weight, into.sums, by, by, chosen)
+                    into.of_shell.add_((by * of_shell[chosen]).sum(dim=0))
         for k in classes:
-            of_halves = zip(accumulators.pop(0), shell_weights[k - start], strict=True)
-            yield k, [_Sums(sums, shell_weight) for sums, shell_weight in of_halves]
+            yield k, found.pop(0)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from cryoarena.files import read_json, write_json
-from cryoarena.methods.backprojection import reconstruct, unfiltered
+from cryoarena.methods.backprojection import reconstruct
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.half_sets import accumulate_halves, half_sets
 from cryoarena.methods.solvent_mask import solvent_mask
@@ -106,7 +106,7 @@ class Consensus(Method[ConsensusOptions]):
             run.progress(images, len(particles), "images")
 
         sums = accumulate_halves(particles, half_set, torch.device(run.device), step)
-        half_a, half_b = (unfiltered(half) for half in sums)
+        half_a, half_b = (half.unfiltered() for half in sums)
         mask = solvent_mask(half_a, half_b)
         volume = as_volume(reconstruct(sums[0], sums[1], mask) * mask)
         halves = _compare(as_volume(half_a), as_volume(half_b), as_volume(mask), particles.pixel_size_A, run.seed)

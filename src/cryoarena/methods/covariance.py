@@ -12,7 +12,6 @@ from torch import Tensor
 
 from cryoarena.errors import UserError
 from cryoarena.files import read_json, write_json
-from cryoarena.methods.backprojection import unfiltered
 from cryoarena.methods.band_images import BandImages
 from cryoarena.methods.base import Method, MethodCard, Reconstruction, Run, method
 from cryoarena.methods.checkpoint import History
@@ -195,7 +194,7 @@ def _consensus(
 ) -> tuple[Tensor, Tensor]:
     """Return the maps of all images (3, D, D, D), half-maps and locally filtered map, and the solvent mask."""
     a, b = accumulate_halves(particles, half_set, device, step)
-    half_a, half_b, whole = (unfiltered(images) for images in (a, b, a.plus(b)))
+    half_a, half_b, whole = (images.unfiltered() for images in (a, b, a.plus(b)))
     mask = solvent_mask(half_a, half_b)
     one = torch.ones(1, device=device)
     consensus = local_wiener(half_a[None], half_b[None], one, one, mask, whole[None]).maps[0]

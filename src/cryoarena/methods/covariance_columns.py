@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryoarena.methods.backprojection import half_set_fsc, half_set_prior, solved
+from cryoarena.methods.backprojection import half_set_fsc, half_set_prior
 from cryoarena.methods.batches import Batch
 from cryoarena.volumes import pivot_sums_cpu
 from cryoarena.volumes.in_threads import in_threads
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, least_weight, shell_means
 
 # of the mean weight of an image at a pivot: less adds work and hardly any information
 _LEAST_WEIGHT = 0.1
@@ -147,7 +147,14 @@ def regularised_columns(half_a: ColumnSums, half_b: ColumnSums, mask: Tensor) ->
     for j in range(len(half_a.pivots)):
         (data_a, weight_a), (data_b, weight_b) = (grid.complete(half.sums[j], maps=2) for half in (half_a, half_b))
         weight = (weight_a + weight_b)[:, 0]
-        fsc = half_set_fsc(solved(grid, data_a, weight_a[:, 0]), solved(grid, data_b, weight_b[:, 0]), mask)
+        fsc = half_set_fsc(_unfiltered(grid, data_a, weight_a[:, 0]), _unfiltered(grid, data_b, weight_b[:, 0]), mask)
         prior = half_set_prior(grid, weight, fsc)
         columns.append(grid.to_volumes((data_a + data_b) / (weight + prior)[:, None, None]) * mask)
     return torch.cat(columns)
+
+
+def _unfiltered(grid: FourierGrid, data: Tensor, weight: Tensor) -> Tensor:
+    """Return maps (M, D, D, D) of data (V, M, 2) and weight (V,), as `Accumulated.unfiltered` does."""
+    shells, n_shells = grid.shells(), grid.box_px // 2 + 1
+    least = least_weight(shell_means(weight, shells, n_shells))[shells.clamp(max=n_shells - 1)]
+    return grid.to_volumes(data / torch.maximum(weight, least)[:, None, None])

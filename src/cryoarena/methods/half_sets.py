@@ -40,7 +40,7 @@ def accumulate_halves(
     radius = particles.box_px / 2
     grid = FourierGrid(particles.box_px, radius, device)
     points = ImagePoints.within(particles.box_px, radius, device)
-    sums = [Accumulated(grid, grid.accumulator(maps=1, weights=1)) for _ in range(2)]
+    sums = [Accumulated.none(grid, points) for _ in range(2)]
     done = 0
     for half in (0, 1):
         for batch in fourier_batches(particles, points, np.flatnonzero(half_set == half)):

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from cryoarena.methods.backprojection import Accumulated
 from cryoarena.methods.batches import fourier_batches, may_be_kept
 from cryoarena.methods.local_wiener import chance, lengths, local_wiener, smoothed
 from cryoarena.particles.particle_set import ParticleSet
-from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume, least_weight
+from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
 
 _BANDWIDTHS = 6
 _FEWEST_IMAGES, _FEWEST_FRACTION = 100, 0.01
@@ -82,17 +83,19 @@ class KernelRegression:
         square = torch.einsum("na,nab,nb->n", offset, self.precision, offset)
         order = torch.argsort(square)
         # The kernel 1 - d²/h² at any h follows from the sums without and with the factor d².
-        plain, by_square = ([_Sums.none(self._grid, self._points) for _ in range(2)] for _ in range(2))
+        plain, by_square = ([Accumulated.none(self._grid, self._points) for _ in range(2)] for _ in range(2))
         maps, done = [], 0
         for count in _image_counts(len(order)):
             rows = np.sort(order[done:count].cpu().numpy())
             for half in range(2):
                 for images in self._weighted(rows[self.half_set[rows] == half]):
-                    plain[half].add(images)
-                    by_square[half].add(images, square[images.rows, None])
+                    for into, factor in ((plain, None), (by_square, square[images.rows, None])):
+                        into[half].insert(self._points, images.rotations, images.data, images.weight, factor)
             done = count
-            over_square = 1 / max(float(square[order[count - 1]]), _LEAST_SQUARE)
-            half_a, half_b = (every.less(of, over_square).solved() for every, of in zip(plain, by_square, strict=True))
+            minus_square = -1 / max(float(square[order[count - 1]]), _LEAST_SQUARE)
+            half_a, half_b = (
+                one.plus(other, minus_square).unfiltered() for one, other in zip(plain, by_square, strict=True)
+            )
             maps.append((half_a, half_b))
         return maps
 
@@ -150,37 +153,6 @@ class _Weighted:
 
     def some(self, rows: Tensor) -> "_Weighted":
         return _Weighted(*(getattr(self, item.name)[rows] for item in fields(_Weighted)))
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Inserted images on a grid: Σ CTF·residual and Σ CTF² (V, 3), and Σ CTF² of the points of each shell (S,)."""
-
-    grid: FourierGrid
-    points: ImagePoints
-    sums: Tensor
-    of_shell: Tensor
-
-    @staticmethod
-    def none(grid: FourierGrid, points: ImagePoints) -> "_Sums":
-        n_shells = int(points.shell.max()) + 1
-        return _Sums(grid, points, grid.accumulator(1, 1), torch.zeros(n_shells, device=grid.device))
-
-    def add(self, images: _Weighted, factor: Tensor | None = None) -> None:
-        """Insert images times a factor (n, 1)."""
-        self.grid.insert(self.points, images.rotations, images.data, images.weight, self.sums, factor, factor)
-        weight = images.weight.sum(dim=0) if factor is None else (factor * images.weight).sum(dim=0)
-        self.of_shell.index_add_(0, self.points.shell, weight)
-
-    def less(self, other: "_Sums", factor: float) -> "_Sums":
-        """Return these sums less a multiple of others."""
-        sums = torch.sub(self.sums, other.sums, alpha=factor)
-        return _Sums(self.grid, self.points, sums, self.of_shell - factor * other.of_shell)
-
-    def solved(self) -> Tensor:
-        """Return the map (D, D, D)."""
-        least = least_weight(self.grid.per_voxel(self.of_shell))
-        return self.grid.to_volumes(self.grid.quotient(self.sums, least))[0]
 
 
 def _image_counts(n: int) -> list[int]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cryoarena.methods.backprojection import reconstruct, unfiltered
+from cryoarena.methods.backprojection import reconstruct
 from cryoarena.methods.batches import fourier_batches
 from cryoarena.methods.checkpoint import State
 from cryoarena.methods.half_sets import accumulate_halves, half_sets
@@ -57,7 +57,7 @@ def start_model(particles: ParticleSet, components: int, device: torch.device, s
     radius = particles.box_px / 2
     points = ImagePoints.within(particles.box_px, radius, device)
     half_a, half_b = accumulate_halves(particles, half_sets(particles, seed), device)
-    mask = solvent_mask(unfiltered(half_a), unfiltered(half_b))
+    mask = solvent_mask(half_a.unfiltered(), half_b.unfiltered())
     mean = reconstruct(half_a, half_b, mask) * mask
     n_shells = particles.box_px // 2 + 1
     sample = np.sort(np.random.default_rng(seed).permutation(len(particles))[:_SAMPLED_IMAGES])
