@@ -71,13 +71,15 @@ def test_insertion_is_the_adjoint_of_slicing() -> None:
     points = ImagePoints.within(BOX_PX, 12.0, CPU)
     values = torch.randn((grid.size, 2, 2), generator=generator)
     data = torch.randn((4, len(points)), generator=generator, dtype=torch.complex64)
+    ctf = torch.randn((4, len(points)), generator=generator)
     factors = torch.randn((4, 2), generator=generator)
     into = grid.accumulator(maps=2, weights=1)
-    grid.insert(points, rotations, data, torch.ones(data.shape), into, data_by=factors)
+    grid.insert(points, rotations, data, ctf, into, data_by=factors)
     of_maps = data[:, :, None] * factors[:, None, :]
-    left = (torch.view_as_real(grid.slices(values, points, rotations)) * torch.view_as_real(of_maps)).double().sum()
+    seen = ctf[:, :, None] * grid.slices(values, points, rotations)
+    left = (torch.view_as_real(seen) * torch.view_as_real(of_maps)).double().sum()
     assert float(left) == pytest.approx(float((values.reshape(grid.size, 4) * into[:, :4]).double().sum()), rel=1e-4)
-    assert float(into[:, 4].double().sum()) == pytest.approx(4 * len(points), rel=1e-5)
+    assert float(into[:, 4].double().sum()) == pytest.approx(float((ctf**2).double().sum()), rel=1e-5)
 
 
 def test_a_quotient_keeps_its_scale_where_there_is_weight_and_is_small_in_gaps() -> None:
@@ -101,16 +103,15 @@ def test_compiled_loops_and_tensor_operations_agree() -> None:
         grid.slices(values, points, rotations), grid.slices_by_tensors(values, points, rotations), rtol=1e-4, atol=1e-4
     )
     data = torch.randn((5, len(points)), generator=generator, dtype=torch.complex64)
-    weight = torch.rand((5, len(points)), generator=generator)
+    ctf = torch.randn((5, len(points)), generator=generator)
     data_by, weight_by = torch.randn((5, 2), generator=generator), torch.rand((5, 3), generator=generator)
     compiled, by_tensors = grid.accumulator(2, 3), grid.accumulator(2, 3)
-    grid.insert(points, rotations, data, weight, compiled, data_by, weight_by)
-    grid.insert_by_tensors(points, rotations, data, weight, by_tensors, data_by, weight_by)
+    grid.insert(points, rotations, data, ctf, compiled, data_by, weight_by)
+    grid.insert_by_tensors(points, rotations, data, ctf, by_tensors, data_by, weight_by)
     torch.testing.assert_close(compiled, by_tensors, rtol=1e-4, atol=1e-4)
     sums, minus = compiled[:, [0, 1, 4]].contiguous(), torch.randn((grid.size, 2), generator=generator)
     least = torch.rand(9, generator=generator)
     torch.testing.assert_close(grid.quotient(sums, least, minus), grid.quotient_by_tensors(sums, least, minus))
-    ctf = torch.randn((5, len(points)), generator=generator)
     for compiled_products, products in (
         (grid.gram, grid.gram_by_tensors),
         (grid.likeness, grid.likeness_by_tensors),
@@ -178,10 +179,10 @@ def test_the_mean_weight_of_a_voxel_follows_from_what_its_shell_receives() -> No
     rotations = random_poses(300, 0.0, np.random.default_rng(3)).rotation_object_to_image
     grid = FourierGrid(BOX_PX, BOX_PX / 2 - 1, CPU)
     points = ImagePoints.within(BOX_PX, BOX_PX / 2 - 1, CPU)
-    weight = (1 + points.shell).float().expand(len(rotations), -1)
+    ctf = (1 + points.shell).float().sqrt().expand(len(rotations), -1)
     into = grid.accumulator(maps=1, weights=1)
-    grid.insert(points, torch.from_numpy(rotations), torch.zeros(weight.shape, dtype=torch.complex64), weight, into)
-    of_shell = torch.bincount(points.shell, weight.sum(dim=0)).float()
+    grid.insert(points, torch.from_numpy(rotations), torch.zeros(ctf.shape, dtype=torch.complex64), ctf, into)
+    of_shell = torch.bincount(points.shell, (ctf**2).sum(dim=0)).float()
     found = shell_means(grid.complete(into, maps=1)[1][:, 0], grid.shells(), len(of_shell))
     ratio = (grid.per_voxel(of_shell) / found)[3:-1]
     # Rings of an image and shells of the grid hold whole numbers of points, and interpolation reaches the next shells.

@@ -32,17 +32,12 @@ class Accumulated:
         n_shells = int(points.shell.max()) + 1
         return Accumulated(grid, grid.accumulator(maps=1, weights=1), torch.zeros(n_shells, device=grid.device))
 
-    def insert(
-        self, points: ImagePoints, rotations: Tensor, data: Tensor, weight: Tensor, factor: Tensor | None = None
-    ) -> None:
-        """Add images, as (n, P) CTF·data and CTF², each times its factor (n, 1)."""
-        self.grid.insert(points, rotations, data, weight, self.sums, factor, factor)
+    def add(self, batch: Batch, points: ImagePoints, factor: Tensor | None = None) -> None:
+        """Insert n images, each times its factor (n, 1)."""
+        self.grid.insert(points, batch.rotations, batch.data, batch.ctf, self.sums, factor, factor)
+        weight = batch.ctf**2
         total = weight.sum(dim=0) if factor is None else (factor * weight).sum(dim=0)
         self.of_shell.index_add_(0, points.shell, total)
-
-    def add(self, batch: Batch, points: ImagePoints) -> None:
-        """Insert a batch."""
-        self.insert(points, batch.rotations, batch.ctf * batch.data, batch.ctf**2)
 
     def plus(self, other: "Accumulated", factor: float = 1.0) -> "Accumulated":
         """Return these sums and a multiple of others."""

@@ -142,14 +142,13 @@ def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Ite
         rows = torch.nonzero(seen.any(dim=1))[:, 0].cpu().numpy()
         for batch in images.batches(None if len(rows) == images.count else rows):
             here = torch.as_tensor(batch.rows, device=grid.device)
-            data, weight = batch.ctf * batch.data, batch.ctf**2
-            of_shell = images.shell_sums(weight)
+            of_shell = images.shell_sums(batch.ctf**2)
             for k, half in itertools.product(classes, range(2)):
                 chosen = torch.nonzero(seen[here, k - start] & (half_set[here] == half))[:, 0]
                 if len(chosen):
                     by = posterior[here[chosen], k, None]
                     into = found[k - start][half]
-                    grid.insert(images.points, batch.rotations, data, weight, into.sums, by, by, chosen)
+                    grid.insert(images.points, batch.rotations, batch.data, batch.ctf, into.sums, by, by, chosen)
                     into.of_shell.add_((by * of_shell[chosen]).sum(dim=0))
         for k in classes:
             yield k, found.pop(0)

@@ -58,12 +58,13 @@ class JointSums:
             of_data: (n, M) E[x].
             of_weight: (n, M, M) E[x xᵀ].
         """
-        weight = batch.ctf**2 * precision
+        over_noise = precision.sqrt()
+        data, ctf = over_noise * batch.data, over_noise * batch.ctf
         self.grid.insert(
             self.points,
             batch.rotations,
-            batch.ctf * precision * batch.data,
-            weight,
+            data,
+            ctf,
             self._sums,
             data_by=of_data,
             weight_by=of_weight[:, 0, :1],
@@ -72,8 +73,8 @@ class JointSums:
         self._coarse.insert(
             self._even_points,
             batch.rotations,
-            batch.data[:, self._even],
-            weight[:, self._even],
+            data[:, self._even],
+            ctf[:, self._even],
             self._moments,
             data_by=of_data[:, :0],
             weight_by=of_weight[:, rows, columns],

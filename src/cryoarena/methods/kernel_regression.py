@@ -13,7 +13,7 @@ common (`local_wiener`).
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +23,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from cryoarena.methods.backprojection import Accumulated
-from cryoarena.methods.batches import fourier_batches, may_be_kept
+from cryoarena.methods.batches import Batch, fourier_batches, may_be_kept
 from cryoarena.methods.local_wiener import chance, lengths, local_wiener, smoothed
 from cryoarena.particles.particle_set import ParticleSet
 from cryoarena.volumes.slicing import FourierGrid, ImagePoints, as_volume
@@ -88,9 +88,9 @@ class KernelRegression:
         for count in _image_counts(len(order)):
             rows = np.sort(order[done:count].cpu().numpy())
             for half in range(2):
-                for images in self._weighted(rows[self.half_set[rows] == half]):
-                    for into, factor in ((plain, None), (by_square, square[images.rows, None])):
-                        into[half].insert(self._points, images.rotations, images.data, images.weight, factor)
+                for images in self._residuals(rows[self.half_set[rows] == half]):
+                    plain[half].add(images, self._points)
+                    by_square[half].add(images, self._points, square[images.rows, None])
             done = count
             minus_square = -1 / max(float(square[order[count - 1]]), _LEAST_SQUARE)
             half_a, half_b = (
@@ -112,22 +112,26 @@ class KernelRegression:
         """Grid values of the map of all images of each half-set."""
         return [self._grid.from_volumes(half[None]) for half in self.everything[:2]]
 
-    def _weighted(self, rows: NDArray[np.int64]) -> Iterator["_Weighted"]:
-        """Yield some images as they are inserted, in batches."""
+    def _residuals(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
+        """Yield some images less the map of their half-set, with their contrast in the CTF."""
         if self._kept is None:
             yield from self._read(rows)
             return
         for start in range(0, len(rows), _BATCH_IMAGES):
-            yield self._kept.some(torch.as_tensor(rows[start : start + _BATCH_IMAGES], device=self.device))
+            batch = rows[start : start + _BATCH_IMAGES]
+            here = torch.as_tensor(batch, device=self.device)
+            yield Batch(batch, self._kept.data[here], self._kept.ctf[here], self._kept.rotations[here])
 
     @cached_property
-    def _kept(self) -> "_Weighted | None":
+    def _kept(self) -> Batch | None:
         """All images as they are inserted, which saves reading them for every map; None where memory may be short."""
         if not may_be_kept(len(self.particles), self._points, _MOST_KEPT_BYTES):
             return None
-        return _Weighted.joined(list(self._read(np.arange(len(self.particles)))))
+        every = np.arange(len(self.particles))
+        parts = [(batch.data, batch.ctf, batch.rotations) for batch in self._read(every)]
+        return Batch(every, *(torch.cat(part) for part in zip(*parts, strict=True)))
 
-    def _read(self, rows: NDArray[np.int64]) -> Iterator["_Weighted"]:
+    def _read(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
         for batch in fourier_batches(self.particles, self._points, rows, _BATCH_IMAGES):
             here = torch.as_tensor(batch.rows, device=self.device)
             factor = self.contrast[here, None] * batch.ctf
@@ -135,24 +139,7 @@ class KernelRegression:
             for number, values in enumerate(self._half_values):
                 own = torch.as_tensor(self.half_set[batch.rows] == number, device=self.device)
                 residual[own] -= factor[own] * self._grid.slices(values, self._points, batch.rotations[own])[:, :, 0]
-            yield _Weighted(here, batch.rotations, factor * residual, factor**2)
-
-
-@dataclass(frozen=True)
-class _Weighted:
-    """Images: rows (n,), rotations (n, 3, 3), CTF · residual (n, P) complex64 and CTF² (n, P)."""
-
-    rows: Tensor
-    rotations: Tensor
-    data: Tensor
-    weight: Tensor
-
-    @staticmethod
-    def joined(parts: list["_Weighted"]) -> "_Weighted":
-        return _Weighted(*(torch.cat([getattr(part, item.name) for part in parts]) for item in fields(_Weighted)))
-
-    def some(self, rows: Tensor) -> "_Weighted":
-        return _Weighted(*(getattr(self, item.name)[rows] for item in fields(_Weighted)))
+            yield Batch(batch.rows, residual, factor, batch.rotations)
 
 
 def _image_counts(n: int) -> list[int]:

@@ -29,7 +29,6 @@ def latent_sketch(images: BandImages, consensus: Consensus, noise: Tensor, compo
         seed: of the first latents.
     """
     grid, points = images.grid, images.points
-    precision = 1 / noise
     pairs = torch.triu_indices(components, components, device=grid.device)
     identity = torch.eye(components, device=grid.device)
     latents = torch.randn((images.count, components), generator=torch.Generator().manual_seed(seed)).to(grid.device)
@@ -38,7 +37,7 @@ def latent_sketch(images: BandImages, consensus: Consensus, noise: Tensor, compo
 
     # One shell of all points, in units of the noise: what is summed by shell is not needed apart.
     together = ImagePoints(points.box_px, points.kx, points.ky, torch.zeros_like(points.shell))
-    over_noise = precision[points.shell].sqrt()
+    over_noise = noise[points.shell].rsqrt()
 
     def expect(batch: Batch, residual: Tensor, values: Tensor) -> None:
         products = 2 * grid.gram(values, together, batch.rotations, over_noise * residual, over_noise * batch.ctf)[:, 0]
@@ -52,9 +51,8 @@ def latent_sketch(images: BandImages, consensus: Consensus, noise: Tensor, compo
             if values is not None:
                 expect(batch, residual, values)
             moments = _second_moments(latents[batch.rows], covariance[batch.rows])[:, pairs[0], pairs[1]]
-            weighted = batch.ctf * precision[points.shell]
-            data, weight = weighted * residual, weighted * batch.ctf
-            grid.insert(points, batch.rotations, data, weight, sums, latents[batch.rows], moments)
+            data, ctf = over_noise * residual, over_noise * batch.ctf
+            grid.insert(points, batch.rotations, data, ctf, sums, latents[batch.rows], moments)
         volumes = grid.to_volumes(_solve(*grid.complete(sums, components), pairs, images)) * consensus.mask
         volumes = _principal(volumes, _second_moments(latents, covariance).mean(dim=0))
         values = grid.from_volumes(volumes)

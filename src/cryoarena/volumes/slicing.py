@@ -202,24 +202,24 @@ class FourierGrid:
         points: ImagePoints,
         rotations: Tensor,
         data: Tensor,
-        weight: Tensor,
+        ctf: Tensor,
         into: Tensor,
         data_by: Tensor | None = None,
         weight_by: Tensor | None = None,
         rows: Tensor | None = None,
     ) -> None:
-        """Add n images, or the r of them that `rows` names, to an accumulator, the adjoint of `slices`.
+        """Add CTF·data and CTF² of n images, or the r of them that `rows` names: the adjoint of `slices` times the CTF.
 
         Data and weights of a voxel share a row, so that they are neighbours in memory.
 
         Args:
             points: P points of the image plane.
             rotations: (n, 3, 3) object to image.
-            data: (n, P) complex64, e.g. CTF · image / noise variance.
-            weight: (n, P) float32, e.g. CTF² / noise variance.
+            data: (n, P) complex64 images, e.g. over the standard deviation of their noise.
+            ctf: (n, P) float32, over the same.
             into: (V, 2 M + W) float32, changed in place.
-            data_by: (r, M) factor of an image's data in each of M maps; one map by default.
-            weight_by: (r, W) factor of an image's weight in each of W channels; one channel by default.
+            data_by: (r, M) factor of an image's CTF·data in each of M maps; one map by default.
+            weight_by: (r, W) factor of an image's CTF² in each of W channels; one channel by default.
             rows: (r,) int64; all images by default.
         """
         rows = torch.arange(len(rotations), device=self.device) if rows is None else rows
@@ -233,20 +233,20 @@ class FourierGrid:
                 _as_numpy(self._plane(points)),
                 _as_numpy(rotations),
                 _as_numpy(torch.view_as_real(data)),
-                _as_numpy(weight),
+                _as_numpy(ctf),
                 _as_numpy(data_by),
                 _as_numpy(weight_by),
                 rows.numpy(),
             )
         else:
-            self.insert_by_tensors(points, rotations[rows], data[rows], weight[rows], into, data_by, weight_by)
+            self.insert_by_tensors(points, rotations[rows], data[rows], ctf[rows], into, data_by, weight_by)
 
     def insert_by_tensors(
         self,
         points: ImagePoints,
         rotations: Tensor,
         data: Tensor,
-        weight: Tensor,
+        ctf: Tensor,
         into: Tensor,
         data_by: Tensor,
         weight_by: Tensor,
@@ -256,10 +256,10 @@ class FourierGrid:
         for start in range(0, len(rotations), at_once):
             part = slice(start, start + at_once)
             corners, weights, sign = self.corners(points, rotations[part])
-            products = data[part, :, None] * data_by[part, None, :]
+            products = (ctf[part] * data[part])[:, :, None] * data_by[part, None, :]
             pairs = torch.view_as_real(products.reshape(len(corners), data_by.shape[1]))
             pairs = pairs * torch.stack([torch.ones_like(sign), sign], dim=1)[:, None]
-            spread = (weight[part, :, None] * weight_by[part, None, :]).reshape(len(corners), weight_by.shape[1])
+            spread = (ctf[part, :, None] ** 2 * weight_by[part, None, :]).reshape(len(corners), weight_by.shape[1])
             rows = torch.cat([pairs.reshape(len(corners), 2 * data_by.shape[1]), spread], dim=1)
             for corner in range(8):
                 into.index_add_(0, corners[:, corner], rows * weights[:, corner, None])

@@ -37,25 +37,25 @@ def insert(
     plane: Floats,
     rotations: Floats,
     data: Floats,
-    weight: Floats,
+    ctf: Floats,
     data_by: Floats,
     weight_by: Floats,
     rows: NDArray[np.int64],
 ) -> None:
-    """Add r of n images to an accumulator; the sums do not depend on the number of threads.
+    """Add CTF·data and CTF² of r of n images to an accumulator; the sums do not depend on the number of threads.
 
     Args:
         into: (V, 2M + W), changed in place.
         shape, plane, rotations: as in `slices`.
         data: (n, P, 2) complex values, real and imaginary parts.
-        weight: (n, P).
-        data_by: (r, M) factors of the data in each of the M maps.
-        weight_by: (r, W) factors of the weight in each of the W channels.
+        ctf: (n, P).
+        data_by: (r, M) factors of CTF·data in each of the M maps.
+        weight_by: (r, W) factors of CTF² in each of the W channels.
         rows: (r,) of the images.
     """
     # One map is what most insertions need: its three sums fit into registers.
     loop = _insert_one if data_by.shape[1] == weight_by.shape[1] == 1 else _insert
-    in_threads(loop, into, shape[1], shape[2], plane, rotations, data, weight, data_by, weight_by, rows)
+    in_threads(loop, into, shape[1], shape[2], plane, rotations, data, ctf, data_by, weight_by, rows)
 
 
 def gram(
@@ -306,7 +306,7 @@ def _insert(
     plane: Any,
     rotations: Any,
     data: Any,
-    weight: Any,
+    ctf: Any,
     data_by: Any,
     weight_by: Any,
     rows: Any,
@@ -321,12 +321,13 @@ def _insert(
         i = rows[j]
         _locate(ny, nx, plane, rotations[i], cell, high, sign)
         for p in range(len(cell)):
-            real, imaginary = data[i, p, 0], sign[p] * data[i, p, 1]
+            transfer = ctf[i, p]
+            real, imaginary = transfer * data[i, p, 0], transfer * sign[p] * data[i, p, 1]
             for m in range(maps):
                 added[2 * m] = real * data_by[j, m]
                 added[2 * m + 1] = imaginary * data_by[j, m]
             for w in range(weights):
-                added[2 * maps + w] = weight[i, p] * weight_by[j, w]
+                added[2 * maps + w] = transfer * transfer * weight_by[j, w]
             low = cell[p] * columns
             if threads == 1 or cell[p] // (ny * nx) % threads == thread:
                 _add_plane(flat, low, nx, added, high[0, p], high[1, p], np.float32(1) - high[2, p])
@@ -365,7 +366,7 @@ def _insert_one(
     plane: Any,
     rotations: Any,
     data: Any,
-    weight: Any,
+    ctf: Any,
     data_by: Any,
     weight_by: Any,
     rows: Any,
@@ -377,8 +378,10 @@ def _insert_one(
         _locate(ny, nx, plane, rotations[i], cell, high, sign)
         of_data, of_weight = data_by[j, 0], weight_by[j, 0]
         for p in range(len(cell)):
-            real, imaginary = of_data * data[i, p, 0], of_data * sign[p] * data[i, p, 1]
-            added = of_weight * weight[i, p]
+            transfer = ctf[i, p]
+            by = of_data * transfer
+            real, imaginary = by * data[i, p, 0], by * sign[p] * data[i, p, 1]
+            added = of_weight * transfer * transfer
             wx, wy, wz = high[0, p], high[1, p], high[2, p]
             vx = np.float32(1) - wx
             low, low_i, low_w = vx * real, vx * imaginary, vx * added

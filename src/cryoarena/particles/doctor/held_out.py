@@ -52,7 +52,7 @@ def held_out(images: SampledImages, reading: Reading) -> HeldOut:
     for rows in members:
         accumulator = grid.accumulator(maps=1, weights=1)
         here = transfer[rows]
-        grid.insert(images.points, rotations[rows], here * data[rows], here.square(), accumulator)
+        grid.insert(images.points, rotations[rows], data[rows], here, accumulator)
         sums.append(grid.complete(accumulator, maps=1))
     flat = torch.full((grid.box_px // 2,), _FLAT_PRIOR)
     half_maps = torch.stack([_solved(grid, *half, flat) * mask for half in sums])
