@@ -38,6 +38,7 @@ class BandImages:
         self._particles = particles
         self._read_once = read_once
         self._kept: _Coefficients | None = None
+        self._kept_powers: tuple[Tensor, Tensor] | None = None
         self._fits = not read_once and may_be_kept(len(particles), self.points, _KEPT_BYTES)
         self._of_shell = torch.nn.functional.one_hot(self.points.shell).float()
 
@@ -93,9 +94,19 @@ class BandImages:
             kept.data[here], kept.ctf[here], kept.rotations[here] = batch.data, batch.ctf, batch.rotations
         return kept
 
-    def shell_sums(self, values: Tensor) -> Tensor:
-        """Sum (n, P) over shells; (n, S)."""
-        return values @ self._of_shell
+    def powers(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return |image|² and CTF² (n, S) of a batch, summed over shells; of images that are kept they are too."""
+        if self._kept is None:
+            return self._powers_of(batch.data, batch.ctf)
+        if self._kept_powers is None:
+            pairs = zip(*(torch.split(each, _BATCH_IMAGES) for each in (self._kept.data, self._kept.ctf)), strict=True)
+            of_images, of_ctf = zip(*(self._powers_of(data, ctf) for data, ctf in pairs), strict=True)
+            self._kept_powers = torch.cat(of_images), torch.cat(of_ctf)
+        here = torch.as_tensor(batch.rows, device=self.grid.device)
+        return self._kept_powers[0][here], self._kept_powers[1][here]
+
+    def _powers_of(self, data: Tensor, ctf: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.view_as_real(data).square().sum(dim=2) @ self._of_shell, ctf**2 @ self._of_shell
 
     def points_per_shell(self) -> Tensor:
         """Count the points of each shell; (S,) float32."""

@@ -80,7 +80,7 @@ def mean_power(images: BandImages) -> Tensor:
     """Return the mean power of an image coefficient by shell: the noise variance, where signal is faint; (S,)."""
     total = torch.zeros(images.n_shells, dtype=torch.float64, device=images.grid.device)
     for batch in images.batches():
-        total += images.shell_sums(batch.data.abs() ** 2).double().sum(dim=0)
+        total += images.powers(batch)[0].double().sum(dim=0)
     power = (total / (images.count * images.points_per_shell())).float()
     # Normalisation may have made the mean of every image zero, which is no lack of noise.
     power[0] = torch.maximum(power[0], power[1])
@@ -142,7 +142,7 @@ def _accumulated(images: BandImages, posterior: Tensor, half_set: Tensor) -> Ite
         rows = torch.nonzero(seen.any(dim=1))[:, 0].cpu().numpy()
         for batch in images.batches(None if len(rows) == images.count else rows):
             here = torch.as_tensor(batch.rows, device=grid.device)
-            of_shell = images.shell_sums(batch.ctf**2)
+            of_shell = images.powers(batch)[1]
             for k, half in itertools.product(classes, range(2)):
                 chosen = torch.nonzero(seen[here, k - start] & (half_set[here] == half))[:, 0]
                 if len(chosen):

@@ -41,9 +41,9 @@ def expect(images: BandImages, model: ClassMaps, posterior: Tensor, noise: Tenso
         for batch in images.batches():
             here = torch.as_tensor(batch.rows, device=grid.device)
             by = posterior[here, group]
-            mean_ctf2 = images.shell_sums(batch.ctf**2) / per_shell
+            power, of_ctf = images.powers(batch)
+            mean_ctf2 = of_ctf / per_shell
             share = (by[:, None] * mean_ctf2[:, :, None] * model.leverage[group].T).clamp(max=_MOST_LEVERAGE)
-            power = images.shell_sums(torch.view_as_real(batch.data).square().sum(dim=2))
             evidence = _Evidence(power, share, 1 / noise)
             likeness, likely = compare(batch, evidence, by > _LEAST_POSTERIOR)
             left += (by[:, None] * evidence.residual(likeness) / (1 - share)).double().sum(dim=(0, 2))
