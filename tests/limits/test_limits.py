@@ -11,6 +11,7 @@ import torch
 from cryoarena.datasets.truth import Truth, open_truth
 from cryoarena.files import read_json, write_json
 from cryoarena.limits.known_components import true_coordinates
+from cryoarena.limits.known_label import KnownLabels
 from cryoarena.limits.limits import limits_of
 from cryoarena.limits.observers import Observers
 from cryoarena.methods.backprojection import reconstruct
@@ -173,6 +174,19 @@ def test_oracles_share_what_the_states_share(tmp_path: Path) -> None:
     }
     assert mean_fsc["known_components"] > mean_fsc["alone"] + 0.01
     assert mean_fsc["known_label"] > mean_fsc["alone"] + 0.01
+
+
+def test_known_labels_need_no_more_memory_than_there_is(
+    computed: tuple[Truth, Limits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth, _ = computed
+    labels = KnownLabels(open_particles(truth.folder), truth, "cpu")
+    together = labels.maps(truth.mapped, 1)
+    monkeypatch.setattr("cryoarena.limits.known_label._MOST_BYTES", 1)
+    one_by_one = labels.maps(truth.mapped, 1)
+    # A quarter of the signal that filters a map is that of those made with it.
+    for a, b in zip(together, one_by_one, strict=True):
+        assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.98
 
 
 def test_chance_is_the_floor_where_it_beats_saying_nothing(computed: tuple[Truth, Limits]) -> None:

@@ -15,6 +15,9 @@ from cryoarena.volumes.slicing import as_volume
 
 _TRIAL_CONFORMATIONS = 5
 _LEAST_IMAGES = 20
+# What maps made together may take: of each two half-maps, the map of both, three spectra, a product and the result.
+_MOST_BYTES = 1_500_000_000
+_VOLUMES_OF_A_MAP = 8
 
 
 class KnownLabels:
@@ -48,6 +51,11 @@ class KnownLabels:
         Returns:
             (k, D, D, D).
         """
+        at_once = max(1, _MOST_BYTES // (_VOLUMES_OF_A_MAP * 4 * self._consensus.map.numel()))
+        parts = [conformations[start : start + at_once] for start in range(0, len(conformations), at_once)]
+        return np.concatenate([self._together(part, neighbours) for part in parts])
+
+    def _together(self, conformations: NDArray[np.int64], neighbours: int) -> NDArray[np.float32]:
         embedding, labels = self._truth.embedding(), self._truth.conformation
         windows = [window_of(embedding, int(conformation), neighbours) for conformation in conformations]
         belongs = np.stack([np.isin(labels, window) for window in windows], axis=1).astype(np.float32)
